@@ -1,0 +1,41 @@
+# Everything that a user or a developer types. The work is done by the scripts in packaging/.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+export PREFIX DESTDIR
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench install uninstall clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv with record, analyze and bpftape in .venv/bin; as root, install what the distribution must provide
+	@packaging/setup.sh
+
+demo: setup ## record this machine for 10 s (as root) and print three reports
+	@packaging/demo.sh
+
+test: setup ## run all tests; as root those on the real kernel, too (PYTEST_ARGS='-k name')
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: setup ## check style and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+bench: setup ## measure speed, memory and size against BCC's own Python callback (as root)
+	@packaging/system-packages.sh bench
+	.venv/bin/python -m benchmarks $(BENCH_ARGS)
+
+install: ## install for the whole machine: commands in $(PREFIX)/bin (as root)
+	@packaging/install.sh install
+
+uninstall: ## remove exactly what install made
+	@packaging/install.sh uninstall
+
+clean: ## remove .venv, caches and built packages; recordings stay
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The unprivileged side of bpftape: opens recordings and runs reports over them."""

@@ -1,0 +1,75 @@
+"""Describe the bundled reports: the list, one report in full, and the README of queries/."""
+
+from __future__ import annotations
+
+import textwrap
+
+from analyzer.report import Header, Report, bundled, bundled_names
+
+_WIDTH = 100
+
+
+def listing() -> str:
+    """Return one line a bundled report: its name and the question that it answers."""
+    reports = _reports()
+    width = max((len(report.name) for report, _ in reports), default=0)
+    return "\n".join(f"{report.name:<{width}}  {header.question}" for report, header in reports)
+
+
+def explain(name: str) -> str:
+    """Return what the header of the bundled report called ``name`` says; raise AnalyzerError if there is none."""
+    report = bundled(name)
+    header = _header(report)
+    names = max(len(column.name) for column in header.columns)
+    types = max(len(column.type) for column in header.columns)
+    lines = [header.title, "", *_wrapped("Question", header.question), *_wrapped("Tables", ", ".join(header.tables)), "", "Columns"]
+    for column in header.columns:
+        unit = f" ({column.unit})" if column.unit != "-" else ""
+        lines.append(f"  {column.name:<{names}}  {column.type:<{types}}  {column.doc}{unit}")
+    if header.parameters:
+        lines += ["", "Parameters"]
+        lines += [f"  --param {parameter.name}={parameter.default}  {parameter.doc}" for parameter in header.parameters]
+    return "\n".join([*lines, "", *_wrapped("Caveats", header.caveats)])
+
+
+def index() -> str:
+    """Return the text of queries/README.md."""
+    lines = [
+        "# Bundled reports",
+        "",
+        "Made from the headers of the `.sql` files by `python -m analyzer.catalog`; a test fails when it is stale.",
+        "",
+        "| report | question | tables |",
+        "|---|---|---|",
+    ]
+    reports = _reports()
+    lines += [f"| [{report.name}](#{report.name}) | {header.question} | {', '.join(header.tables)} |" for report, header in reports]
+    for report, header in reports:
+        lines += ["", f"## {report.name}", "", f"{header.title}.", "", f"**Question.** {header.question}", "", "| column | type | unit | meaning |"]
+        lines += ["|---|---|---|---|"]
+        lines += [f"| `{column.name}` | {column.type} | {column.unit} | {column.doc} |" for column in header.columns]
+        if header.parameters:
+            lines += ["", "| parameter | type | default | meaning |", "|---|---|---|---|"]
+            lines += [f"| `{item.name}` | {item.type} | {item.default} | {item.doc} |" for item in header.parameters]
+        lines += ["", f"**Caveats.** {header.caveats}"]
+    return "\n".join(lines) + "\n"
+
+
+def _reports() -> list[tuple[Report, Header]]:
+    reports = [bundled(name) for name in bundled_names()]
+    return [(report, _header(report)) for report in reports]
+
+
+def _header(report: Report) -> Header:
+    assert report.header is not None, "bundled() parses the header"
+    return report.header
+
+
+def _wrapped(title: str, text: str) -> list[str]:
+    return textwrap.wrap(f"{title}: {text}", _WIDTH, subsequent_indent="  ")
+
+
+if __name__ == "__main__":
+    from analyzer.report import queries_folder
+
+    (queries_folder() / "README.md").write_text(index(), encoding="utf-8")

@@ -1,0 +1,135 @@
+"""The ``analyze`` command: parse arguments, run a report, print. Heavy imports are inside of what needs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from analyzer.errors import AnalyzerError
+from analyzer.text import printable
+
+app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+_EPILOG = """
+[bold]Examples[/bold]
+
+What is in the newest recording of this folder: [bold]analyze overview[/bold]
+
+A table for other programs: [bold]analyze processes web1_20261123T041100Z.bpftape --format csv > processes.csv[/bold]
+
+A report of your own, over several recordings; any file with one SELECT is one: [bold]analyze my_report.sql *.bpftape[/bold]
+
+No file at all: [bold]analyze --sql 'SELECT comm, count(*) FROM exec GROUP BY ALL ORDER BY 2 DESC'[/bold]
+
+The columns of a table: [bold]analyze --sql 'DESCRIBE exec'[/bold]
+
+[bold]Exit codes[/bold]: 0 done, 2 usage or refused SQL, 65 missing or damaged recording, 73 output cannot be made, 74 disk full, 77 no permission.
+"""
+
+
+class PlainCommand(TyperCommand):
+    """A command whose parameters are all text or flags, so that it starts without pydantic.
+
+    typer 0.29 imports pydantic to convert values, which takes about as long as importing duckdb, even to turn text into text.
+    """
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return all parameters, ``--help`` too, changed so that they take values as they are."""
+        parameters = super().get_params(ctx)
+        for parameter in parameters:
+            setattr(parameter, "process_value", partial(_as_typed, parameter))  # noqa: B010 - mypy does not let a method be replaced
+        return parameters
+
+
+def _as_typed(parameter: Any, context: Any, value: Any) -> Any:
+    return parameter.callback(context, parameter, value) if parameter.callback else value
+
+
+def _complete_report(incomplete: str) -> list[str]:
+    from analyzer.report import bundled_names
+
+    return [name for name in bundled_names() if name.startswith(incomplete)]
+
+
+def _complete_format(incomplete: str) -> list[str]:
+    from analyzer.render import formats
+
+    return [name for name in formats() if name.startswith(incomplete)]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from analyzer.version import version
+
+        print(f"analyze (bpftape) {version()}")
+        raise typer.Exit
+
+
+@app.command(cls=PlainCommand, epilog=_EPILOG)
+def analyze(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="REPORT [RECORDING]...",
+            help="A bundled report's name, a path to a .sql file, or - for stdin; then recordings. With none, the newest *.bpftape in this folder.",
+            autocompletion=_complete_report,
+            show_default=False,
+        ),
+    ] = None,
+    sql: Annotated[str | None, typer.Option("--sql", metavar="SELECT", help="Run this statement in place of a report.")] = None,
+    list_reports: Annotated[bool, typer.Option("--list", help="List the bundled reports, and the question that each answers.")] = False,
+    describe: Annotated[
+        str | None, typer.Option("--describe", metavar="REPORT", help="Explain a bundled report.", autocompletion=_complete_report)
+    ] = None,
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table, csv or json.", autocompletion=_complete_format)] = "table",
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to stdout.")] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="Give a report's parameter a value.")] = None,
+    timeout: Annotated[str, typer.Option("--timeout", metavar="SECONDS", help="Stop a statement that runs longer; 0: no limit.")] = "600",
+    version: Annotated[  # noqa: ARG001 - its callback prints and exits
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Run a report over recordings and print its rows.
+
+    Data go to stdout, everything else to stderr. No privileges are needed, and a report can read nothing but the recordings that it is given.
+    """
+    arguments = names or []
+    if list_reports or describe is not None:
+        if arguments or sql is not None or (list_reports and describe is not None):
+            raise AnalyzerError("--list and --describe stand alone.", "analyze --list; analyze --describe REPORT")
+        from analyzer.catalog import explain, listing
+        from analyzer.output import say
+
+        say(explain(describe) if describe is not None else listing())
+        return
+    from analyzer.run import Request, run
+
+    run(Request(arguments, sql, form, output, param or [], timeout))
+
+
+def main() -> None:
+    """Run ``analyze`` and exit; the only place where an error becomes a message."""
+    run_app(app)
+
+
+def run_app(command: Callable[[], object]) -> None:
+    """Run a command line; print an AnalyzerError for people and exit with its code."""
+    try:
+        command()
+    except AnalyzerError as error:
+        # The message may hold names and text from a stranger's file.
+        print(f"error: {printable(error.message)}", file=sys.stderr)
+        if error.excerpt:
+            print(error.excerpt, file=sys.stderr)
+        if error.hint:
+            print(f"hint: {printable(error.hint)}", file=sys.stderr)
+        sys.exit(int(error.code))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,284 @@
+"""Run a stranger's SQL over a stranger's recording: DuckDB, closed as far as its settings close it.
+
+The allow-list of statement.py is the second layer; either has to hold alone, and the tests switch the other one off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from analyzer.errors import AnalyzerError, Exit
+from analyzer.recording import Recording, known_tables
+from analyzer.sql_error import damaged, execution_error, syntax_error
+from analyzer.statement import Statement, check, too_deep, too_many
+from recorder.schema import TABLES, Column, Type
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from analyzer.render import Result
+
+TIMEOUT_S = 600.0
+"""How long a statement may run unless the user says otherwise."""
+
+_MEMORY_SHARE = 0.5
+_MEMORY_MAX_BYTES = 4 << 30
+_MEMORY_BESIDE_BYTES = 1 << 30
+_SPILL_MAX = "16GB"
+
+_SQL_TYPES = {
+    Type.BOOL: "BOOLEAN",
+    Type.INT32: "INTEGER",
+    Type.INT64: "BIGINT",
+    Type.STRING: "VARCHAR",
+    Type.CATEGORY: "VARCHAR",
+    Type.STRINGS: "VARCHAR[]",
+    Type.TIMESTAMP: "TIMESTAMP",
+}
+
+
+@contextlib.contextmanager
+def open_sandbox(recordings: Sequence[Recording], timeout_s: float = TIMEOUT_S) -> Iterator[Sandbox]:
+    """Open a sandbox over ``recordings`` and close it again, with the folder that large sorts spill into.
+
+    ``timeout_s`` bounds each statement; 0 means no limit.
+    """
+    sandbox = Sandbox(recordings, timeout_s)
+    try:
+        yield sandbox
+    finally:
+        sandbox.close()
+
+
+def limit_process() -> None:
+    """Bound the memory of this process: DuckDB's own limit does not count the strings of constant expressions.
+
+    Without it ``SELECT length(repeat('x', 4000000000))`` takes 8 GB where the limit is 4.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = int(_memory_bytes()) + _MEMORY_BESIDE_BYTES
+    if soft == resource.RLIM_INFINITY or soft > limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def _memory_bytes() -> float:
+    return min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE, _MEMORY_MAX_BYTES)
+
+
+def _spill_folder() -> str:
+    # Made here and not by DuckDB, whose folder the whole machine could read: rows hold arguments of programs.
+    try:
+        return tempfile.mkdtemp(prefix="bpftape-")
+    except OSError:  # nowhere to write: run in memory alone
+        return ""
+
+
+class Sandbox:
+    """One DuckDB connection that can read the files of some recordings and nothing else."""
+
+    def __init__(self, recordings: Sequence[Recording], timeout_s: float) -> None:
+        import duckdb
+
+        self.recordings = recordings
+        self.timeout_s = timeout_s
+        self._views: set[str] = set()
+        self._spill = _spill_folder()
+        self._connection = duckdb.connect(":memory:", config=_config(timeout_s, self._spill))
+        self._known = known_tables(recordings)
+        self._open_folders: list[int] = []
+        self._roots = {recording.id: self._root(recording) for recording in recordings}
+        files = [file for recording in recordings for table in recording.tables for file in self._files(recording, table)]
+        self._connection.execute(
+            f"SET allowed_paths = {_list(files)}; SET python_enable_replacements = false; "
+            "SET parquet_metadata_cache = true; SET enable_external_access = false; SET lock_configuration = true"
+        )
+
+    def close(self) -> None:
+        """Close the connection and remove what it spilled."""
+        self._connection.close()
+        self.remove_spilled()
+        for folder in self._open_folders:
+            os.close(folder)
+
+    def remove_spilled(self) -> None:
+        """Remove the folder that large sorts spill into."""
+        if self._spill:
+            shutil.rmtree(self._spill, ignore_errors=True)
+
+    def _root(self, recording: Recording) -> str:
+        """Return a path of the recording's folder that DuckDB does not take for a pattern: it has no way to quote one."""
+        if not set("*?[") & set(str(recording.path)):
+            return str(recording.path)
+        self._open_folders.append(os.open(recording.path, os.O_PATH | os.O_DIRECTORY))
+        return f"/proc/self/fd/{self._open_folders[-1]}"
+
+    def _files(self, recording: Recording, table: str) -> list[str]:
+        root = self._roots[recording.id]
+        return [f"{root}/{table}/{segment.path.name}" for segment in recording.tables[table]]
+
+    def prepare(self, sql: str, title: str) -> Statement:
+        """Return what ``sql`` reads if it is one SELECT that may run; ``title`` names it in messages.
+
+        Raises AnalyzerError for anything else.
+        """
+        import duckdb
+
+        try:
+            tree = self._connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0]
+        except duckdb.Error as error:
+            raise execution_error(error, title, self.timeout_s) from None
+        if tree.startswith('{"error":true'):
+            raise self._not_a_select(sql, tree, title)
+        return check(sql, tree, self._known, title)
+
+    def execute(self, statement: Statement, title: str, parameters: Mapping[str, object] | None = None) -> Result:
+        """Run a statement that was prepared and return its columns and a stream of its rows.
+
+        Raises AnalyzerError: 2 where the statement is at fault, 65 where a file of the recording is. So does the stream.
+        """
+        import duckdb
+
+        from analyzer.render import Field, Result
+
+        self.view(statement.tables)
+        try:
+            cursor = self._connection.execute(statement.sql, dict(parameters or {}))
+            fields = tuple(Field(str(name), str(kind)) for name, kind, *_ in cursor.description or ())
+        except duckdb.Error as error:
+            raise self._meaning(error, title) from None
+        for field in fields:
+            if "WITH TIME ZONE" in field.type and field.type.startswith("TIMESTAMP"):
+                raise AnalyzerError(f"{title}: column {field.name} has a time zone.", "Cast it: CAST(… AS TIMESTAMP), or AS VARCHAR.")
+        return Result(fields, self._batches(cursor, title))
+
+    def _batches(self, cursor: duckdb.DuckDBPyConnection, title: str) -> Iterator[list[tuple[Any, ...]]]:
+        import duckdb
+
+        try:
+            while batch := cursor.fetchmany(1000):
+                yield batch
+        except duckdb.Error as error:
+            raise self._meaning(error, title) from None
+
+    def rows(self, sql: str, tables: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Run one of the analyzer's own statements, which needs no check, over views of ``tables``."""
+        import duckdb
+
+        self.view(tables)
+        try:
+            return self._connection.execute(sql).fetchall()
+        except duckdb.Error as error:
+            # The statement is sound: a value that it cannot take is a lie in the file.
+            if isinstance(error, duckdb.DataError | duckdb.ProgrammingError):
+                raise damaged(error) from None
+            raise self._meaning(error, "Reading the recording") from None
+
+    def _meaning(self, error: duckdb.Error, title: str) -> AnalyzerError:
+        import duckdb
+
+        # Some of the Parquet reader's errors name the file, some are of the bare type Error and say only what Thrift found.
+        ours = any(root + os.sep in str(error) for root in self._roots.values())
+        if ours or type(error) in (duckdb.Error, duckdb.SerializationException):
+            return damaged(error)
+        return execution_error(error, title, self.timeout_s)
+
+    def _not_a_select(self, sql: str, tree: str, title: str) -> AnalyzerError:
+        import json
+
+        answer = json.loads(tree)
+        if "max_expression_depth" in answer["error_message"]:
+            return too_deep(title)
+        if answer["error_type"] == "parser":
+            return syntax_error(sql, answer, title)
+        kinds = [str(statement.type).rpartition(".")[2] for statement in self._connection.extract_statements(sql)]
+        if len(kinds) > 1:
+            return too_many(title, len(kinds))
+        if kinds == ["MULTI"]:  # DuckDB rewrites PIVOT into several statements
+            return AnalyzerError(f"{title}: PIVOT is not allowed in a report.", "Write one aggregate with FILTER (WHERE …) a column.")
+        named = f"{kinds[0].replace('_', ' ')} is" if kinds else "that is"
+        return AnalyzerError(f"{title}: {named} not allowed in a report.", "A report is one SELECT over the tables of a recording.")
+
+    def view(self, tables: Iterable[str]) -> None:
+        """Make the views over ``tables`` that are not there yet; raise AnalyzerError for a file that is not what its table is."""
+        import duckdb
+
+        for table in sorted(set(tables) - self._views):
+            try:
+                self._connection.execute(f"CREATE VIEW {table} AS {self._view_sql(table)}")
+            except duckdb.Error as error:
+                raise damaged(error) from None
+            self._views.add(table)
+
+    def _view_sql(self, table: str) -> str:
+        """Return a SELECT of one list of columns from each recording: the schema's, then what newer recorders added, then recording_id."""
+        parts = [(recording, self._columns(recording, table)) for recording in self.recordings if table in recording.tables]
+        columns = {column.name: _SQL_TYPES[column.type] for column in TABLES[table].columns} if table in TABLES else {}
+        for _, found in parts:
+            columns = found | columns
+        selects = []
+        for recording, found in parts:
+            listed = [_name(name) if name in found else f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in columns.items()]
+            files = _list(self._files(recording, table))
+            selects.append(f"SELECT {', '.join(listed)}, {_quoted(recording.id)} AS recording_id FROM read_parquet({files})")
+        if not selects:
+            listed = [f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in (*columns.items(), ("recording_id", "VARCHAR"))]
+            selects.append(f"SELECT {', '.join(listed)} WHERE false")
+        return " UNION ALL ".join(selects)
+
+    def _columns(self, recording: Recording, table: str) -> dict[str, str]:
+        """Return the columns of a table's first file, name to type, once they agree with the schema."""
+        file = self._files(recording, table)[0]
+        cursor = self._connection.execute(f"SELECT * FROM read_parquet({_list([file])}) LIMIT 0")
+        found = {str(name): str(kind) for name, kind, *_ in cursor.description or ()}
+        wrong = [column.name for column in _declared(table) if not _agrees(column, found.get(column.name))]
+        if "recording_id" in found:  # it would stand for the id that the views add
+            wrong.append("recording_id")
+        if wrong:
+            where = f"{recording.name}/{table}/{recording.tables[table][0].path.name}"
+            raise AnalyzerError(
+                f"{where} is not a table of a recording: wrong or missing column {', '.join(wrong)}.",
+                "Copy the recording again from where it was made.",
+                Exit.RECORDING,
+            )
+        return found
+
+
+def _declared(table: str) -> Sequence[Column]:
+    return TABLES[table].columns if table in TABLES else ()
+
+
+def _agrees(column: Column, kind: str | None) -> bool:
+    # Nullable columns may have been added since; no column is ever retyped within a format.
+    return column.nullable if kind is None else kind == _SQL_TYPES[column.type]
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _list(files: Sequence[str]) -> str:
+    return "[" + ",".join(map(_quoted, files)) + "]"
+
+
+def _config(timeout_s: float, spill: str) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "allow_community_extensions": False,
+        "allow_persistent_secrets": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "max_execution_time": round(timeout_s * 1000),
+        "max_temp_directory_size": _SPILL_MAX,
+        "memory_limit": f"{_memory_bytes() / 2**20:.0f}MiB",
+        "temp_directory": spill,
+    }

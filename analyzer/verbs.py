@@ -1,0 +1,50 @@
+"""The verbs of ``bpftape`` that need no privileges. The recorder's entry point adds its own to the same app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", help="Work with recordings, and with the machine that makes them."
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from analyzer.version import version
+
+        print(f"bpftape {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def bpftape(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Work with recordings, and with the machine that makes them."""
+
+
+@app.command()
+def info(
+    recording: Annotated[Path | None, typer.Argument(help="A *.bpftape folder; without one, the newest in this folder.", show_default=False)] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what a recording is: host, window, tables, losses, probes, and what recording cost."""
+    from analyzer.info import as_json, as_text, gather
+    from analyzer.output import say
+    from analyzer.recording import open_recording
+    from analyzer.run import newest
+    from analyzer.sandbox import limit_process, open_sandbox
+
+    limit_process()
+    with open_sandbox([open_recording(recording or newest())]) as sandbox:
+        found = gather(sandbox)
+    if json:
+        from json import dumps
+
+        say(dumps(as_json(found), indent=2))
+    else:
+        say(as_text(found))

@@ -1,0 +1,77 @@
+#!/bin/sh
+# Install what only the distribution can provide, or say which command does. Quick when nothing is missing.
+# Usage: system-packages.sh run|test|bench    what the installed commands need; that and what the tests need; all
+set -eu
+
+# One line a need: for what, the command (or file, or module) whose presence shows it, then the packages of Debian, Fedora, Arch.
+needs() {
+    cat <<'NEEDS'
+run|test|bench python3 python3 python3 python
+run|test|bench venv python3-venv python3 python
+run|test|bench bcc python3-bpfcc python3-bcc python-bcc
+test|bench strace strace strace strace
+test|bench ip iproute2 iproute iproute2
+bench cc gcc gcc gcc
+bench /usr/include/stdio.h libc6-dev glibc-devel glibc
+NEEDS
+}
+
+present() {
+    case $1 in
+        bcc)
+            for folder in /usr/lib/python3/dist-packages /usr/lib/python3*/site-packages /usr/lib64/python3*/site-packages; do
+                # The BCC of the distribution has this file; the crystallography library called bcc on PyPI has not.
+                if [ -e "$folder/bcc/libbcc.py" ]; then return 0; fi
+            done
+            return 1
+            ;;
+        /*) [ -e "$1" ] ;;
+        venv) /usr/bin/python3 -I -c 'import ensurepip, venv' 2>/dev/null ;;
+        # iproute2 and its like lie where an ordinary user's PATH does not look.
+        *) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+    esac
+}
+
+missing() {
+    needs | while read -r purposes thing debian fedora arch; do
+        case "|$purposes|" in *"|$wanted|"*) ;; *) continue ;; esac
+        case $family in
+            debian) package=$debian ;;
+            fedora) package=$fedora ;;
+            arch) package=$arch ;;
+            *) package=$thing ;;
+        esac
+        present "$thing" || printf '%s ' "$package"
+    done
+}
+
+wanted=$1
+ID='' ID_LIKE=''
+if [ -r /etc/os-release ]; then . /etc/os-release; fi
+case " $ID $ID_LIKE " in
+    *" debian "* | *" ubuntu "*) family=debian command="apt-get install" ;;
+    *" fedora "* | *" rhel "*) family=fedora command="dnf install" ;;
+    *" arch "*) family=arch command="pacman -S" ;;
+    *) family=other command='' ;;
+esac
+
+packages=$(missing)
+[ -n "$packages" ] || exit 0
+
+if [ "$family" = debian ] && [ "$(id -u)" = 0 ]; then
+    echo "setup: installing $packages(apt-get)" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    # The lists may be absent (containers) or too old, and then a fresh look helps.
+    # shellcheck disable=SC2086
+    if apt-get install -y -qq --no-install-recommends $packages >/dev/null 2>&1 ||
+        { apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends $packages >&2; }; then
+        exit 0
+    fi
+    echo "setup: apt-get could not install them; going on with what does not need them." >&2
+elif [ -n "$command" ]; then
+    echo "setup: going on without: $packages" >&2
+    echo "setup: to have everything, type: sudo $command $packages" >&2
+else
+    echo "setup: going on without: $packages" >&2
+    echo "setup: install them with your distribution's package manager; bcc is its Python package of BCC, not the bcc of PyPI." >&2
+fi

@@ -1,0 +1,200 @@
+"""From the tracers' declarations to attached probes: compiles, loads, fills filters, attaches, and notes each probe's fate."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from recorder import clocks
+from recorder.bpf_program import BpfProgram, enable_statistics, source_folder
+from recorder.btf import Btf, relocate
+from recorder.decode import Decoder, record_dtype
+from recorder.drain import Covered
+from recorder.errors import Exit, RecorderError
+from recorder.filters import ENTRIES
+from recorder.privilege import in_initial_pid_namespace
+from recorder.ring import HEADER_BYTES, Ring
+from recorder.schema import TABLES
+from recorder.tracers import Probe, Tracer, all_tracers
+from recorder.writer import Stream
+
+if TYPE_CHECKING:
+    from recorder.session import Options
+
+MIB = 1 << 20
+SMALL_RING_BYTES = MIB
+
+_FOLLOW_PROBES = (
+    Probe("raw_tracepoint", "task_newtask", "follow_newtask", ()),
+    Probe("raw_tracepoint", "sched_process_free", "follow_free", ()),
+)
+
+
+@dataclass(slots=True)
+class Attached:
+    """All programs of a recording, its tables, and the rows of the ``probe`` table."""
+
+    programs: list[BpfProgram] = field(default_factory=list)
+    tables: list[Covered] = field(default_factory=list)
+    probes: list[dict[str, Any]] = field(default_factory=list)
+    statistics: int | None = None
+    follow: Callable[[int], None] | None = None
+    """Begins to follow a process and its descendants, where that was asked for."""
+    unfollowed: Callable[[], int] = lambda: 0
+    """Tells how many descendants are not followed since there were too many."""
+
+    def run_statistics(self) -> dict[str, tuple[int, int]]:
+        """Return (runs, nanoseconds) by function; nothing where the kernel does not count."""
+        if self.statistics is None:
+            return {}
+        return {name: counts for program in self.programs for name, counts in program.run_statistics().items()}
+
+    def note_unfollowed(self) -> None:
+        """Write down with the probes that descendants were not followed, if so."""
+        count = self.unfollowed()
+        for probe in self.probes:
+            if count and probe["hook"] == str(_FOLLOW_PROBES[0]) and probe["tracer"] == "filters":
+                probe["reason"] = f"{count:,} descendants were not followed: there were more than {ENTRIES:,} at once"
+
+    def detach(self) -> None:
+        """Detach every probe; counters stay readable."""
+        for program in self.programs:
+            program.detach()
+
+    def close(self) -> None:
+        """Detach and free everything."""
+        for program in self.programs:
+            program.close()
+        self.programs.clear()
+        if self.statistics is not None:
+            os.close(self.statistics)
+            self.statistics = None
+
+
+def kernel_flags(btf: Btf, options: Options) -> list[str]:
+    """Return the compiler flags that all C files take: what the kernel is like, and what the user asked for."""
+    memory = btf.enumerator("cgroup_subsys_id", "memory_cgrp_id")
+    flags = [f"-DPAGE_SIZE={mmap.PAGESIZE}UL", f"-DCPUS={os.cpu_count()}", *options.filters.flags()]
+    if memory is not None:
+        flags.append(f"-DMEMORY_CGRP_ID={memory}")
+    if not options.argv:
+        flags.append("-DNO_ARGV")
+    return flags
+
+
+def _ring_bytes(tracer: Tracer, table: str, options: Options) -> int:
+    return options.ring_mib * MIB if table in tracer.hot else SMALL_RING_BYTES
+
+
+def _attach_probe(program: BpfProgram, probe: Probe) -> int:
+    if probe.kind == "iterator":
+        if not in_initial_pid_namespace():
+            raise RecorderError("from inside a pid namespace only its own processes can be listed", code=Exit.BPF)
+        return program.run_iterator(probe.hook)
+    return program.attach_raw_tracepoint(probe.hook, probe.function)
+
+
+def _try_probes(attached: Attached, name: str, probes: tuple[Probe, ...], action: Callable[[Probe], int], required: bool) -> set[str]:
+    """Attach ``probes``, note how each went, and return the tables whose probes all attached. Raise where one fails that is required."""
+    whole = {table for probe in probes for table in probe.tables}
+    for probe in probes:
+        row: dict[str, Any] = {"tracer": name, "hook": str(probe), "tables": list(probe.tables), "status": "attached", "reason": None}
+        try:
+            row["program_id"] = action(probe)
+            row["attached_ns"] = clocks.boottime_ns()
+        except RecorderError as error:
+            if required:
+                raise RecorderError(f"tracer {name}: {probe} cannot be attached: {error.message}", "See: bpftape doctor", Exit.BPF) from error
+            row |= {"status": "failed", "reason": error.message, "program_id": None, "attached_ns": None}
+            whole -= set(probe.tables)
+        attached.probes.append(row)
+    return whole
+
+
+def _refuse(error: RecorderError, _: Probe) -> int:
+    raise error
+
+
+def _ring(program: BpfProgram, table: str, size: int, record_bytes: int) -> Ring:
+    try:
+        return Ring(program.ring_fd(table), size, record_bytes)
+    except OSError as error:
+        raise RecorderError(f"the ring of table {table} cannot be mapped: {error.strerror}", "try a smaller --ring-mib", Exit.BPF) from error
+
+
+def _counters(program: BpfProgram, table: str, functions: tuple[str, ...]) -> tuple[int, int]:
+    """Return (events, lost) of ``table``. A run that the kernel left out may have been an event: it counts as lost."""
+    events, lost = program.counters(table)
+    return events, lost + sum(program.misses(function) for function in functions)
+
+
+def _add_tracer(attached: Attached, name: str, declarations: str, flags: list[str], btf: Btf, options: Options, offset_ns: int) -> None:
+    tracer = all_tracers()[name]
+    derived = tracer.tables(options.argv)
+    sizes = {table: _ring_bytes(tracer, table, options) for table in derived}
+    flags = [*flags, *tracer.flags(btf)]
+    flags += [f"-DRING_PAGES_{table}={size // mmap.PAGESIZE}" for table, size in sizes.items()]
+    try:
+        program = BpfProgram(f"{name}.c", declarations, flags)
+    except RecorderError as error:
+        _try_probes(attached, name, tracer.probes, partial(_refuse, error), options.required)
+        return
+    attached.programs.append(program)
+    covered = []
+    for table, functions in derived.items():
+        dtype = record_dtype(program.record_class(table))
+        ring = _ring(program, table, sizes[table], dtype.itemsize - HEADER_BYTES)
+        stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
+        functions_of = tuple(probe.function for probe in tracer.probes if table in probe.tables)
+        covered.append(Covered(stream, partial(_counters, program, table, functions_of), attached=False))
+    whole = _try_probes(attached, name, tracer.probes, partial(_attach_probe, program), options.required)
+    for entry in covered:
+        entry.attached = entry.stream.table in whole
+    attached.tables += covered
+
+
+def _add_filters(attached: Attached, declarations: str, flags: list[str], options: Options) -> None:
+    program = BpfProgram("filters.c", declarations, [*flags, "-DOWNS_FILTERS"])
+    attached.programs.append(program)
+    for table, key in options.filters.map_keys():
+        program.put(table, key, 1)
+    if options.filters.followed:
+        attached.follow = partial(program.put, "followed", leaf=1)
+        attached.unfollowed = lambda: program.counters("followed")[1]
+        _try_probes(attached, "filters", _FOLLOW_PROBES, partial(_attach_probe, program), required=True)
+
+
+def try_to_attach(options: Options, offset_ns: int) -> Attached:
+    """Compile, load and attach what ``options`` asks for; ``probes`` of the result says how each went, also when none attached.
+
+    Raise RecorderError (exit 70) where not all of what was asked for by name attached.
+    """
+    btf = Btf.of_running_kernel()
+    declarations = relocate((source_folder() / "kernel_types.h").read_text(), btf)
+    flags = kernel_flags(btf, options)
+    attached = Attached()
+    try:
+        if options.filters.flags():
+            _add_filters(attached, declarations, flags, options)
+        if options.statistics:
+            attached.statistics = enable_statistics()
+        for name in options.tracers:
+            _add_tracer(attached, name, declarations, flags, btf, options, offset_ns)
+    except BaseException:
+        attached.close()
+        raise
+    return attached
+
+
+def attach(options: Options, offset_ns: int) -> Attached:
+    """Do as :func:`try_to_attach`, and raise RecorderError (exit 70) also when nothing at all could be attached."""
+    attached = try_to_attach(options, offset_ns)
+    if not any(table.attached for table in attached.tables):
+        attached.close()
+        reasons = "\n".join(f"  {probe['hook']}: {probe['reason']}" for probe in attached.probes if probe["reason"])
+        raise RecorderError(f"nothing could be attached:\n{reasons}", "See: bpftape doctor", Exit.BPF)
+    return attached

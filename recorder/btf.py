@@ -1,0 +1,176 @@
+"""The running kernel's own description of its types (BTF), read in plain Python.
+
+The layout of BTF is from the kernel's Documentation/bpf/btf.rst. Only what the recorder asks of it is read: offsets and
+sizes of structure members, values of enumerators, and the arguments of raw tracepoints.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from recorder.errors import Exit, RecorderError
+
+VMLINUX = Path("/sys/kernel/btf/vmlinux")
+
+_MAGIC = 0xEB9F
+_PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _TYPEDEF, _VOLATILE, _CONST, _RESTRICT = 2, 3, 4, 5, 6, 8, 9, 10, 11
+_FUNC_PROTO, _TYPE_TAG = 13, 18
+_MODIFIERS = frozenset({_TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _TYPE_TAG})
+# Bytes that follow the 12-byte header of a type: (once, for each of its vlen elements). Kinds from linux/btf.h.
+_TRAILERS = {
+    1: (4, 0),  # int
+    2: (0, 0),  # pointer
+    3: (12, 0),  # array
+    4: (0, 12),  # struct
+    5: (0, 12),  # union
+    6: (0, 8),  # enum
+    7: (0, 0),  # forward
+    8: (0, 0),  # typedef
+    9: (0, 0),  # volatile
+    10: (0, 0),  # const
+    11: (0, 0),  # restrict
+    12: (0, 0),  # function
+    13: (0, 8),  # function prototype
+    14: (4, 0),  # variable
+    15: (0, 12),  # data section
+    16: (0, 0),  # float
+    17: (4, 0),  # declaration tag
+    18: (0, 0),  # type tag
+    19: (0, 12),  # 64-bit enum
+}
+
+_STRUCT_DECLARATION = re.compile(r"^struct (\w+) \{\n(.*?)^\};", re.MULTILINE | re.DOTALL)
+_MEMBER = re.compile(r"^\t(?P<declaration>[^;]*?\b(?P<name>\w+)(?:\[\d+\])?);$", re.MULTILINE)
+
+
+class Btf:
+    """An index over one BTF blob."""
+
+    def __init__(self, data: bytes) -> None:
+        """Index ``data``; raise RecorderError (exit 70) when it is not BTF or has a kind that is not known."""
+        self._data = data
+        self._positions = [0]
+        self._names: dict[tuple[bool, str], int] = {}
+        try:
+            magic, _, _, header_len, type_off, type_len, str_off, str_len = struct.unpack_from("<HBBIIIII", data)
+            if magic != _MAGIC:
+                raise ValueError("wrong magic number")
+            self._strings = header_len + str_off
+            if self._strings + str_len > len(data) or header_len + type_off + type_len > len(data):
+                raise ValueError("cut short")
+            self._index(header_len + type_off, header_len + type_off + type_len)
+        except (struct.error, ValueError) as error:
+            raise RecorderError(f"the kernel's type information (BTF) cannot be read: {error}", code=Exit.BPF) from error
+
+    @classmethod
+    def of_running_kernel(cls) -> Btf:
+        """Read the running kernel's BTF; raise RecorderError (exit 70) where there is none."""
+        try:
+            return cls(VMLINUX.read_bytes())
+        except OSError as error:
+            raise RecorderError(
+                f"this kernel does not describe its types: {VMLINUX}: {error.strerror}",
+                "bpftape needs a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of all large distributions are. See: bpftape doctor",
+                Exit.BPF,
+            ) from error
+
+    def _index(self, position: int, end: int) -> None:
+        # One loop over some hundred thousand types: everything local, names of what can be looked up only.
+        header = struct.Struct("<III").unpack_from
+        named = {_STRUCT: False, _UNION: False, _TYPEDEF: True}
+        while position < end:
+            name, info, _ = header(self._data, position)
+            kind = (info >> 24) & 0x1F
+            if kind in named and name:
+                self._names.setdefault((named[kind], self._string(name)), len(self._positions))
+            elif kind == _ENUM and name:
+                self._names.setdefault((False, "enum " + self._string(name)), len(self._positions))
+            self._positions.append(position)
+            if kind not in _TRAILERS:
+                raise ValueError(f"unknown kind {kind}")
+            once, each = _TRAILERS[kind]
+            position += 12 + once + each * (info & 0xFFFF)
+
+    def _string(self, offset: int) -> str:
+        start = self._strings + offset
+        return self._data[start : self._data.index(b"\0", start)].decode("ascii", "replace")
+
+    def _header(self, type_id: int) -> tuple[int, int, int, int]:
+        """Return (kind, vlen, kind flag, size or type) of a type."""
+        _, info, size = struct.unpack_from("<III", self._data, self._positions[type_id])
+        return (info >> 24) & 0x1F, info & 0xFFFF, info >> 31, size
+
+    def _resolve(self, type_id: int) -> int:
+        while type_id and self._header(type_id)[0] in _MODIFIERS:
+            type_id = self._header(type_id)[3]
+        return type_id
+
+    def _members(self, type_id: int, base: int = 0) -> Iterator[tuple[str, int]]:
+        """Yield (name, offset in bytes) of the members, those of anonymous structures and unions among them."""
+        type_id = self._resolve(type_id)
+        kind, vlen, flag, _ = self._header(type_id)
+        if kind not in (_STRUCT, _UNION):
+            return
+        position = self._positions[type_id] + 12
+        for name, member_type, offset in struct.iter_unpack("<III", self._data[position : position + 12 * vlen]):
+            offset_bytes = base + ((offset & 0xFFFFFF) if flag else offset) // 8
+            if name:
+                yield self._string(name), offset_bytes
+            else:
+                yield from self._members(member_type, offset_bytes)
+
+    def struct(self, name: str) -> tuple[int, dict[str, int]] | None:
+        """Return (size in bytes, offset in bytes by member) of ``struct name``, or None where the kernel has none."""
+        type_id = self._names.get((False, name))
+        if type_id is None:
+            return None
+        return self._header(type_id)[3], dict(self._members(type_id))
+
+    def enumerator(self, enum: str, name: str) -> int | None:
+        """Return the value of ``name`` in ``enum enum``, or None where the kernel has none."""
+        type_id = self._names.get((False, "enum " + enum))
+        if type_id is None:
+            return None
+        position, vlen = self._positions[type_id] + 12, self._header(type_id)[1]
+        for offset, value in struct.iter_unpack("<Ii", self._data[position : position + 8 * vlen]):
+            if self._string(offset) == name:
+                return int(value)
+        return None
+
+    def raw_tracepoint_arguments(self, name: str) -> int | None:
+        """Return how many arguments the tracepoint ``name`` hands to a raw tracepoint program, None if there is no such tracepoint."""
+        type_id = self._names.get((True, f"btf_trace_{name}"))
+        if type_id is None:
+            return None
+        pointer = self._resolve(type_id)
+        if self._header(pointer)[0] != _PTR:
+            return None
+        kind, vlen, _, _ = self._header(self._header(pointer)[3])
+        return vlen - 1 if kind == _FUNC_PROTO else None  # the first one is the tracepoint's own data
+
+
+def relocate(declarations: str, btf: Btf) -> str:
+    """Return ``declarations`` (the text of bpf/kernel_types.h) with every member at its offset in the running kernel.
+
+    A member is placed by padding inside a union, so that C code reads ``task->real_parent->tgid`` as usual. Structures have their
+    true size, so that they can be held by value and indexed.
+    """
+    out: list[str] = [f"struct {name};" for name in sorted(set(re.findall(r"struct (\w+)", declarations)))]
+    for name, body in _STRUCT_DECLARATION.findall(declarations):
+        known = btf.struct(name)
+        if known is None:
+            continue
+        size, offsets = known
+        lines = [f"\tchar _size[{size}];"]
+        for member in _MEMBER.finditer(body):
+            offset = offsets.get(member["name"])
+            if offset is None:
+                continue
+            out.append(f"#define HAVE_{name}_{member['name']} 1")
+            padding = f"char _at_{member['name']}[{offset}]; " if offset else ""
+            lines.append(f"\tstruct {{ {padding}{member['declaration']}; }} __attribute__((packed));")
+        out.append(f"struct {name} {{ union {{\n" + "\n".join(lines) + "\n}; } __attribute__((packed));")
+    return "\n".join(out) + "\n"

@@ -1,0 +1,53 @@
+"""Tracers: the units that a user can switch on. Each module of this folder declares one, as ``TRACER``; none is listed by hand.
+
+A tracer's name is that of its module and of its C file: ``recorder/tracers/clone.py`` and ``bpf/clone.c``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recorder.btf import Btf
+    from recorder.decode import Derive
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One attachment: a ``raw_tracepoint`` (its hook's name) or an ``iterator`` (its target's), the C function, and the tables that need it."""
+
+    kind: str
+    hook: str
+    function: str
+    tables: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.hook}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tracer:
+    """One tracer.
+
+    ``tables`` gives, for each table that it makes, the functions of those columns that are not fields of the C struct; it is told whether
+    arguments of programs may be recorded. ``hot`` names the tables whose rings have the size of ``--ring-mib``. ``flags`` gives further
+    compiler flags for a kernel. Modules import numpy and pyarrow inside functions, so that ``record --list-tracers`` stays light.
+    """
+
+    doc: str
+    probes: tuple[Probe, ...]
+    tables: Callable[[bool], Mapping[str, Mapping[str, Derive]]]
+    hot: frozenset[str] = frozenset()
+    flags: Callable[[Btf], Sequence[str]] = field(default=lambda _: ())
+
+
+@cache
+def all_tracers() -> dict[str, Tracer]:
+    """Return every tracer by name, in alphabetical order."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return {name: importlib.import_module(f"{__name__}.{name}").TRACER for name in names}
