@@ -84,6 +84,21 @@ def test_reading_stops_at_a_record_that_is_being_written(make: Maker) -> None:
     assert read(ring) == [2, 3]
 
 
+def test_a_record_that_becomes_whole_while_it_is_looked_at_is_not_stepped_over(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Found at 1.5 million records a second: taken for discarded, 11 of 15 million went missing, neither read nor counted.
+    ring = make()
+    position = ring.reserve()
+    assert position is not None
+    looks = iter(range(1_000))
+
+    def barrier() -> None:  # the second one stands between the look at the headers and what follows from it
+        if next(looks) == 1:
+            ring.commit(position, payload(23))
+
+    monkeypatch.setattr("recorder.ring._barrier", barrier)
+    assert read(ring) == [23]
+
+
 @pytest.mark.parametrize("discarded", [{0}, {1}, {4}, {0, 1, 2}, {0, 2, 4}, {0, 1, 2, 3, 4}], ids=str)
 def test_discarded_records_are_stepped_over(make: Maker, discarded: set[int]) -> None:
     ring = make()
