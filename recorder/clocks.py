@@ -11,6 +11,11 @@ def boottime_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
+def timestamp_us(ts_ns: int, offset_ns: int) -> int:
+    """Return the wall-clock time that goes with ``ts_ns``, as columns of type TIMESTAMP take it."""
+    return (ts_ns + offset_ns) // 1_000
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One row of the ``clock`` table."""

@@ -8,7 +8,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,11 @@ GATHER_SECONDS = 0.2
 LAST_LOOKS = 100
 # Where the pool is dry the disk is slow, and what is in the rings still has a chance: a minute without any progress.
 LAST_DRY_LOOKS = 1_200
+
+
+def interval(since_ns: int, until_ns: int, offset_ns: int) -> dict[str, Any]:
+    """Return the columns that say which interval a row is of."""
+    return {"ts": clocks.timestamp_us(since_ns, offset_ns), "ts_ns": since_ns, "interval_ns": until_ns - since_ns}
 
 
 @dataclass(slots=True)
@@ -42,6 +47,11 @@ class Covered:
     since: float = 0.0
     """When the first record went into it."""
 
+    def row(self, common: dict[str, Any], events: int, lost: int) -> dict[str, Any]:
+        """Return a row of the ``coverage`` table for the :func:`interval` ``common``."""
+        own = {"tracer": self.stream.tracer, "table": self.stream.table, "attached": self.attached}
+        return common | own | {"events": events, "lost": lost, "bytes": events * self.stream.ring.stride}
+
 
 @dataclass(slots=True)
 class Cost:
@@ -57,7 +67,7 @@ class Cost:
         """Return the rows of what it cost to get ready: from the start of this process to ``start_ns``."""
         ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
         begin_ns = ticks * NANOSECONDS // os.sysconf("SC_CLK_TCK")
-        return self.rows({"ts": (begin_ns + offset_ns) // 1_000, "ts_ns": begin_ns, "interval_ns": start_ns - begin_ns})
+        return self.rows(interval(begin_ns, start_ns, offset_ns))
 
     def rows(self, common: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the rows of the interval that ends now; ``common`` has its times."""
@@ -191,31 +201,13 @@ class Drain(threading.Thread):
 
     def _sample(self, now_ns: int) -> None:
         """Write down the interval that ends at ``now_ns``. It is longer than a second where this process was kept from running."""
-        common = {
-            "ts": (self._since_ns + self._offset_ns) // 1_000,
-            "ts_ns": self._since_ns,
-            "interval_ns": now_ns - self._since_ns,
-        }
+        common = interval(self._since_ns, now_ns, self._offset_ns)
         coverage = []
         for table in self.tables:
             events, lost = table.read_counters()
-            coverage.append(
-                common
-                | {
-                    "tracer": table.stream.tracer,
-                    "table": table.stream.table,
-                    "attached": table.attached,
-                    "events": events - table.events,
-                    "lost": lost - table.lost,
-                    "bytes": (events - table.events) * table.stream.ring.stride,
-                }
-            )
+            coverage.append(table.row(common, events - table.events, lost - table.lost))
             table.events, table.lost = events, lost
         self._since_ns = now_ns
-        clock = clocks.snapshot()
         self._writer.put_rows("coverage", coverage)
         self._writer.put_rows("cost", self._cost.rows(common))
-        self._writer.put_rows(
-            "clock",
-            [{"boottime_ns": clock.boottime_ns, "monotonic_ns": clock.monotonic_ns, "realtime_ns": clock.realtime_ns, "width_ns": clock.width_ns}],
-        )
+        self._writer.put_rows("clock", [asdict(clocks.snapshot())])

@@ -1,7 +1,7 @@
 """The folder of a recording: made safely, filled with whole segments only, entered in its manifest.
 
-Everything is done relative to open folders and never through a symbolic link, since the parent may belong to somebody else
-while the recorder is root. All of it belongs to the user behind sudo.
+Files are made relative to open folders and never through a symbolic link, since the parent may belong to somebody else while the
+recorder is root. Only the folder itself is made, put aside and removed by its path. All of it belongs to the user behind sudo.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from recorder import clocks
 from recorder.attach import Attached, attach
 from recorder.child import Child
 from recorder.decode import Block
-from recorder.drain import Cost, Drain
+from recorder.drain import Cost, Drain, interval
 from recorder.errors import Exit, RecorderError
 from recorder.filters import Filters
 from recorder.folder import RecordingFolder, write_error
@@ -106,8 +106,7 @@ class Session:
             self._drain = Drain(self.attached.tables, self._writer, cost, self._clock.offset_ns)
             self._start_ns = clocks.boottime_ns()
             self._write_state(None, None, clean=False)
-            first = {name: getattr(self._clock, name) for name in ("boottime_ns", "monotonic_ns", "realtime_ns", "width_ns")}
-            self._writer.put_rows("clock", [first])
+            self._writer.put_rows("clock", [asdict(self._clock)])
         except OSError as error:
             self._undo()
             raise write_error(self._folder.path, error) from error
@@ -247,25 +246,10 @@ class Session:
     def _write_unwritten(self, end_ns: int) -> None:
         """Write down as lost what came out of a ring, or was put into one, and is in no segment."""
         assert self.attached is not None
-        missing = [(table, table.events - table.stream.rows) for table in self.attached.tables if table.events != table.stream.rows]
-        if missing:
-            self._folder.write_rows(
-                TABLES["coverage"],
-                [
-                    {
-                        "ts": (self._start_ns + self._clock.offset_ns) // 1_000,
-                        "ts_ns": self._start_ns,
-                        "interval_ns": end_ns - self._start_ns,
-                        "tracer": table.stream.tracer,
-                        "table": table.stream.table,
-                        "attached": table.attached,
-                        "events": 0,
-                        "lost": count,
-                        "bytes": 0,
-                    }
-                    for table, count in missing
-                ],
-            )
+        whole = interval(self._start_ns, end_ns, self._clock.offset_ns)
+        missing = [(table, table.events - table.stream.rows) for table in self.attached.tables]
+        if rows := [table.row(whole, 0, count) for table, count in missing if count]:
+            self._folder.write_rows(TABLES["coverage"], rows)
 
     def await_command(self) -> None:
         """Wait for the command where the recording ended before it, handing signals on; at the third one leave it to itself."""

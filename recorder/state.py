@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recorder import __version__
+from recorder.clocks import timestamp_us
 
 if TYPE_CHECKING:
     from recorder.session import Options
@@ -47,9 +48,9 @@ def recording_row(options: Options, offset_ns: int, start_ns: int, end_ns: int |
         "tracers": list(options.tracers),
         "filters": [as_text(word) for word in options.filters.words],
         "recorder_version": __version__,
-        "start_ts": (start_ns + offset_ns) // 1_000,
+        "start_ts": timestamp_us(start_ns, offset_ns),
         "start_ns": start_ns,
-        "end_ts": (end_ns + offset_ns) // 1_000 if end_ns else None,
+        "end_ts": timestamp_us(end_ns, offset_ns) if end_ns else None,
         "end_ns": end_ns,
         "clean_end": clean,
         "end_reason": reason,
