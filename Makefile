@@ -15,7 +15,7 @@ help: ## list these targets
 setup: ## make .venv with record, analyze and bpftape in .venv/bin; as root, install what the distribution must provide
 	@packaging/setup.sh
 
-demo: setup ## record this machine for 10 s (as root) and print three reports
+demo: setup ## record this machine for 10 s (as root) and print reports of it
 	@packaging/demo.sh
 
 test: setup ## run all tests; as root those on the real kernel, too (PYTEST_ARGS='-k name')

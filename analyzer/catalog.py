@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from analyzer.macros import MACROS
 from analyzer.report import Header, Report, bundled, bundled_names
 
 _WIDTH = 100
@@ -52,6 +53,9 @@ def index() -> str:
             lines += ["", "| parameter | type | default | meaning |", "|---|---|---|---|"]
             lines += [f"| `{item.name}` | {item.type} | {item.default} | {item.doc} |" for item in header.parameters]
         lines += ["", f"**Caveats.** {header.caveats}"]
+    lines += ["", "## Functions for reports of your own", "", "A report may call DuckDB's functions that only compute, and these:", ""]
+    lines += ["| function | gives |", "|---|---|"]
+    lines += [f"| `{macro.signature}` | {macro.doc} |" for macro in MACROS.values()]
     return "\n".join(lines) + "\n"
 
 

@@ -26,6 +26,8 @@ A report of your own, over several recordings; any file with one SELECT is one: 
 
 No file at all: [bold]analyze --sql 'SELECT comm, count(*) FROM exec GROUP BY ALL ORDER BY 2 DESC'[/bold]
 
+Functions that DuckDB does not have, in_cidr, errno_name and signal_name: [bold]analyze --sql "SELECT comm, signal_name(signal) FROM exit"[/bold]
+
 The columns of a table: [bold]analyze --sql 'DESCRIBE exec'[/bold]
 
 [bold]Exit codes[/bold]: 0 done, 2 usage or refused SQL, 65 missing or damaged recording, 73 output cannot be made, 74 disk full, 77 no permission.

@@ -126,6 +126,7 @@ def _deadline(sandbox: Sandbox, title: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+        timer.join()  # a thread that still holds DuckDB's objects when Python ends makes them complain
 
 
 def _give_up(sandbox: Sandbox, title: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import AnalyzerError, Exit
+from analyzer.macros import MACROS
 from analyzer.recording import Recording, known_tables
 from analyzer.sql_error import damaged, execution_error, syntax_error
 from analyzer.statement import Statement, check, too_deep, too_many
@@ -89,6 +90,7 @@ class Sandbox:
         self.recordings = recordings
         self.timeout_s = timeout_s
         self._views: set[str] = set()
+        self._macros: set[str] = set()
         self._spill = _spill_folder()
         self._connection = duckdb.connect(":memory:", config=_config(timeout_s, self._spill))
         self._known = known_tables(recordings)
@@ -148,6 +150,9 @@ class Sandbox:
         from analyzer.render import Field, Result
 
         self.view(statement.tables)
+        for name in sorted(statement.macros - self._macros):  # made when called, since making them takes as long as a small report
+            self._connection.execute(MACROS[name].definition)
+            self._macros.add(name)
         try:
             cursor = self._connection.execute(statement.sql, dict(parameters or {}))
             fields = tuple(Field(str(name), str(kind)) for name, kind, *_ in cursor.description or ())

@@ -1,6 +1,6 @@
 """Decide whether a statement may run, from the tree that DuckDB's own parser makes of it.
 
-Denied by default: a kind of node, function or table that is not listed here or in functions.py is refused with a sentence. So
+Denied by default: a kind of node, function or table that is not listed here, in functions.py or in macros.py is refused with a sentence. So
 ``WITH x AS (COPY …) SELECT``, which counts as a SELECT for DuckDB, fails on its COPY_QUERY_NODE.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from analyzer.errors import AnalyzerError
 from analyzer.functions import FUNCTIONS, OPERATOR, TABLE_FUNCTIONS
+from analyzer.macros import MACROS, cidr_fault
 from analyzer.sql_error import excerpt, near
 
 _QUERIES = frozenset(["SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE"])
@@ -32,11 +33,12 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement that may run: its text, the recording's tables that it reads, and the names of its parameters."""
+    """A statement that may run: its text, the recording's tables that it reads, the names of its parameters, and the macros that it calls."""
 
     sql: str
     tables: frozenset[str]
     parameters: frozenset[str]
+    macros: frozenset[str]
 
 
 def check(sql: str, tree: str, tables: set[str], title: str) -> Statement:
@@ -52,7 +54,7 @@ def check(sql: str, tree: str, tables: set[str], title: str) -> Statement:
         raise too_many(title, len(parsed["statements"]))
     checker = _Checker(sql, tables, title)
     checker.walk(parsed["statements"][0]["node"])
-    return Statement(sql, frozenset(checker.read), frozenset(checker.parameters))
+    return Statement(sql, frozenset(checker.read), frozenset(checker.parameters), frozenset(checker.macros))
 
 
 def too_deep(title: str) -> AnalyzerError:
@@ -76,6 +78,7 @@ class _Checker:
         self.title = title
         self.read: set[str] = set()
         self.parameters: set[str] = set()
+        self.macros: set[str] = set()
 
     def walk(self, root: Json) -> None:
         todo: list[tuple[Json, Scope]] = [(root, frozenset())]
@@ -119,9 +122,19 @@ class _Checker:
             self.parameters.add(str(node["identifier"]))
         if kind in ("FUNCTION", "WINDOW"):
             name = str(node["function_name"]).lower()
-            if name not in FUNCTIONS and not OPERATOR.fullmatch(name):
-                hint = near(name, FUNCTIONS, 0.75) or "A report may compute, but not reach out of the recording."
+            if name in MACROS:
+                self._macro(node, name)
+            elif name not in FUNCTIONS and not OPERATOR.fullmatch(name):
+                hint = near(name, FUNCTIONS | set(MACROS), 0.75) or "A report may compute, but not reach out of the recording."
                 raise self._refuse(node, f"function {name}() is not allowed in a report", hint)
+
+    def _macro(self, node: dict[str, Json], name: str) -> None:
+        self.macros.add(name)
+        arguments = [argument["expression"] for argument in node["arguments"]]
+        if name == "in_cidr" and len(arguments) == 2 and arguments[1]["class"] == "CONSTANT":
+            literal = arguments[1]["literal"]
+            if literal["kind"] == "STRING" and (fault := cidr_fault(literal["text"])):
+                raise self._refuse(arguments[1], *fault)
 
     def _table(self, node: dict[str, Json], scope: Scope) -> None:
         path = [str(part) for part in node["qualified_name"]["path"]]

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from analyzer.text import printable
-from recorder.schema import NANOSECONDS, TABLES
+from recorder.schema import NANOSECONDS, TABLES, restricts
 
 if TYPE_CHECKING:
     from analyzer.sandbox import Sandbox
@@ -151,7 +151,7 @@ def _traced(window: Window, table: str, counts: _Counts | None, failed: str) -> 
         return TableTrust(window.recording, table, Verdict.NOT_RECORDED, reason=failed or reason)
     # The first and the last interval may stick out of the window.
     covered_ns = counts.attached_ns - max(0, window.start_ns - counts.first_ns) - max(0, counts.last_ns - window.end_ns)
-    verdict = Verdict.FILTERED if window.filters else Verdict.COMPLETE
+    verdict = Verdict.FILTERED if any(restricts(word, table) for word in window.filters) else Verdict.COMPLETE
     # Coverage is counted by intervals: a gap shorter than one cannot be told.
     if failed or window.end_ns - window.start_ns - covered_ns > counts.interval_ns:
         verdict = Verdict.PARTIAL
@@ -190,8 +190,9 @@ def _doubts(window: Window, trust: Trust) -> list[tuple[str, str]]:
         texts.append("unfinished, and nothing tells what was asked for: its table recording is missing")
     elif not window.clean:
         texts.append(f"unfinished, killed or still being written: what is here ends after {window.seconds:.1f} s")
-    if window.filters:
-        texts.append(f"only what {' and '.join(window.filters)} let through was recorded")
+    tables = [table.table for table in trust.tables if table.recording == window.recording]
+    if words := [word for word in window.filters if not tables or any(restricts(word, table) for table in tables)]:
+        texts.append(f"only what {' and '.join(words)} let through was recorded")
     return [(window.recording, text) for text in texts]
 
 

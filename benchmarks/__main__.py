@@ -1,6 +1,6 @@
 """Run the benchmarks, say how each goal was met, and keep the results with the machine that made them.
 
-usage: python -m benchmarks [NAME...]      names: throughput, cpu, size, analyze; all without one
+usage: python -m benchmarks [NAME...]      names: throughput, cpu, size, analyze, tcp; all without one
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import size, startup
+from benchmarks import size, startup, tcp
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -106,7 +106,33 @@ def _analyze() -> tuple[list[Goal], Any]:
     ], figures
 
 
-BENCHMARKS: dict[str, Callable[[], tuple[list[Goal], Any]]] = {"throughput": throughput, "cpu": cpu, "size": _size, "analyze": _analyze}
+def _tcp() -> tuple[list[Goal], Any]:
+    figures = tcp.measure()
+    truth, slowdown, unrelated = figures["truth"], figures["slowdown"], figures["unrelated"]
+    latency = truth["latency"]
+    explained = (latency["before_syn_ns"] + latency["latency_ns"] + latency["after_established_ns"]) / latency["client_ns"]
+    slower = slowdown["times"]["record"]
+    others = [
+        Goal(f"... under {name}", round(times, 2), "times", "for comparison", True)
+        for name, times in slowdown["times"].items()
+        if name not in ("alone", "record")
+    ]
+    bare_ns = truth["bare_bpf_ns_a_connection"]
+    return [
+        Goal("tcp_connect rows of 20,000 connects by 8 processes", truth["rows"], "rows", "20,000", truth["rows"] == truth["made"] == 20_000),
+        Goal("... lost, or with a wrong pid or port", truth["lost"] + truth["wrong"], "rows", "0", truth["lost"] + truth["wrong"] == 0),
+        Goal("... median latency_ns", round(latency["latency_ns"]), "ns", "", True),
+        Goal("... median of the whole call, by the client's clock", round(latency["client_ns"]), "ns", "", True),
+        Goal("... before SYN + latency_ns + after ESTABLISHED, of that", round(explained, 3), "times", "0.9 to 1.1", 0.9 <= explained <= 1.1),
+        Goal("BPF time of a connect, an accept and both closes", round(bare_ns), "ns", "<= 3,500", bare_ns <= 3_500),
+        Goal("nginx, a connection a request, with record --tracers tcp", round(slower, 3), "times", "<= 1.05", slower <= 1.05),
+        *others,
+        Goal("a system call that has nothing to do with TCP, alone", round(unrelated["ns_a_call"]["alone"], 1), "ns", "", True),
+        Goal("... with record --tracers tcp", round(unrelated["ns_a_call"]["record"], 1), "ns", "", True),
+    ], figures
+
+
+BENCHMARKS: dict[str, Callable[[], tuple[list[Goal], Any]]] = {"throughput": throughput, "cpu": cpu, "size": _size, "analyze": _analyze, "tcp": _tcp}
 
 
 def _machine() -> dict[str, Any]:

@@ -29,7 +29,7 @@ struct clone_event {
 /* clone, clone3, fork and vfork all end here, in the task that called them. */
 int on_task_newtask(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *task = CURRENT_TASK();
 	struct task_struct *child = (struct task_struct *)ctx->args[0];
 	struct task_struct *child_leader = READ(child, group_leader);
 	u32 zero = 0;
@@ -160,7 +160,7 @@ int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!event)
 		return count_lost(counters);
 	fill_common((struct event_common *)event, task);
-	bpf_probe_read_kernel(&event->comm, sizeof(event->comm), &leader->comm);
+	copy_comm(event->comm, leader);
 	event->status = (READ(signal, flags) & SIGNAL_GROUP_EXIT) ? READ(signal, group_exit_code) : READ(leader, exit_code);
 	event->_padding2 = 0;
 	exit_ring.ringbuf_submit(event, count_event(counters, RING_PAGES_exit, sizeof(*event)));
@@ -172,21 +172,9 @@ struct process_event {
 };
 
 /* The context of a task iterator, by the names that the kernel's BTF has for it. */
-struct bpf_iter_meta {
-	struct seq_file *seq;
-	u64 session_id;
-	u64 seq_num;
-};
-
 struct bpf_iter__task {
-	union {
-		struct bpf_iter_meta *meta;
-		u64 _meta;
-	};
-	union {
-		struct task_struct *task;
-		u64 _task;
-	};
+	ITER_POINTER(struct bpf_iter_meta *, meta);
+	ITER_POINTER(struct task_struct *, task);
 };
 
 BPF_ITER(task)

@@ -9,7 +9,7 @@
 #ifndef BPFTAPE_COMMON_H
 #define BPFTAPE_COMMON_H
 
-/* The first fields of every record; the columns of the same names in recorder/schema.py say what they mean. 72 bytes. */
+/* The first fields of every record; the columns of the same names in recorder/schema/ say what they mean. 72 bytes. */
 #define EVENT_COMMON                                                                                                   \
 	u64 ts_ns;                                                                                                     \
 	u64 start_ns;                                                                                                  \
@@ -46,15 +46,28 @@ struct table_counters {
 	BPF_PERCPU_ARRAY(name##_counters, struct table_counters, 1)
 
 /*
- * Read a member of a kernel structure. BCC can turn plain `pointer->member` into such a read by itself, but follows pointers
+ * Read a member of a kernel structure through a pointer that the verifier knows the type of: an argument of the hook, the current task, an object
+ * of an iterator, and what they point at. Where programs may do that (TYPED: Linux 5.11), it is a load, else a call of a helper that
+ * costs thirty times as much. A pointer that was computed, or read by PEEK, has no type: read through it with PEEK.
+ */
+#ifdef TYPED
+#define READ(pointer, member) ((pointer)->member)
+#define CURRENT_TASK() bpf_get_current_task_btf()
+#else
+#define READ(pointer, member) PEEK(pointer, member)
+#define CURRENT_TASK() ((struct task_struct *)bpf_get_current_task())
+#endif
+
+/*
+ * Read a member of a kernel structure through any pointer. BCC can turn plain `pointer->member` into such a read by itself, but follows pointers
  * only so far and differs from version to version; inside a macro it leaves the code alone. A pointer to const is refused: its
  * _member would be const, too, and the compiler would take it for the 0 that it begins with.
  */
-#define READ(pointer, member)                                                                                          \
+#define PEEK(pointer, member)                                                                                          \
 	({                                                                                                             \
 		_Static_assert(!__builtin_types_compatible_p(__typeof__(&(pointer)->member),                           \
 							     const __typeof__((pointer)->member) *),                   \
-			       "READ through a pointer to const");                                                     \
+			       "PEEK through a pointer to const");                                                     \
 		__typeof__((pointer)->member) _member = 0;                                                             \
 		bpf_probe_read_kernel(&_member, sizeof(_member), &(pointer)->member);                                  \
 		_member;                                                                                               \
@@ -107,17 +120,40 @@ static __always_inline u64 cgroup_kernfs_id(struct cgroup *cgroup)
 	return READ(node, id);
 }
 
-/* A task's own pid namespace. nsproxy has only that of its future children. */
-static __always_inline struct pid_namespace *task_pid_ns(struct task_struct *task)
+/* How deep a task's own pid namespace is. */
+static __always_inline u32 task_pid_ns_level(struct task_struct *task)
 {
 	struct pid *pid = READ(task, thread_pid);
+
+	return pid ? READ(pid, level) : 0;
+}
+
+/* The inode of a task's own pid namespace, 0 when it has left it. nsproxy has only that of its future children. */
+static __always_inline u32 task_pid_ns(struct task_struct *task)
+{
+	struct pid *pid = READ(task, thread_pid);
+	struct pid_namespace *ns;
 	struct upid *number;
 
 	if (!pid)
-		return NULL;
+		return 0;
+	if (READ(pid, level) == 0) {
+		ns = READ(pid, numbers[0].ns);
+		return READ(ns, ns.inum);
+	}
 	number = (struct upid *)((char *)pid + __builtin_offsetof(struct pid, numbers) +
 				 READ(pid, level) * sizeof(struct upid));
-	return READ(number, ns);
+	ns = PEEK(number, ns);
+	return PEEK(ns, ns.inum);
+}
+
+static __always_inline void copy_comm(char *to, struct task_struct *task)
+{
+#ifdef TYPED
+	__builtin_memcpy(to, READ(task, comm), TASK_COMM_LEN);
+#else
+	bpf_probe_read_kernel(to, TASK_COMM_LEN, &task->comm);
+#endif
 }
 
 /* Fill the common fields for `task`, which need not be the current one. */
@@ -125,7 +161,6 @@ static __always_inline void fill_common(struct event_common *event, struct task_
 {
 	struct task_struct *leader = READ(task, group_leader);
 	struct task_struct *parent = READ(task, real_parent);
-	struct pid_namespace *pid_ns = task_pid_ns(task);
 	struct nsproxy *nsproxy = READ(task, nsproxy);
 	struct net *net = nsproxy ? READ(nsproxy, net_ns) : NULL;
 	struct cred *cred = READ(task, cred);
@@ -137,12 +172,107 @@ static __always_inline void fill_common(struct event_common *event, struct task_
 	event->tid = READ(task, pid);
 	event->ppid = READ(parent, tgid);
 	event->uid = READ(cred, uid);
-	event->pid_ns = pid_ns ? READ(pid_ns, ns.inum) : 0;
-	event->pid_ns_level = pid_ns ? READ(pid_ns, level) : 0;
+	event->pid_ns = task_pid_ns(task);
+	event->pid_ns_level = task_pid_ns_level(task);
 	event->net_ns = net ? READ(net, ns.inum) : 0;
 	event->_reserved = 0;
-	bpf_probe_read_kernel(&event->comm, sizeof(event->comm), &task->comm);
+	copy_comm(event->comm, task);
 }
+
+/* The context of every iterator begins with it. */
+struct bpf_iter_meta {
+	struct seq_file *seq;
+	u64 session_id;
+	u64 seq_num;
+};
+
+/* A pointer that an iterator hands to its program, as the kernel declares it. */
+#define ITER_POINTER(type, name)                                                                                       \
+	union {                                                                                                        \
+		type name;                                                                                             \
+		u64 _##name;                                                                                           \
+	}
+
+#ifdef INITIAL_MNT_NS /* the recorder's flag: the inode of the host's mount namespace */
+#define CGROUP_NAME_SIZE 128
+#define CONTAINER_ID_DIGITS 64
+#define CONTAINER_DEPTH 4
+#define SCOPE_SUFFIX_LENGTH 6 /* ".scope" */
+
+/* The topmost bit of each byte of a word: is that byte `low` or above? Bytes with that bit set themselves give no sense. */
+#define EACH_BYTE(value) (0x0101010101010101ULL * (value))
+#define AT_LEAST(word, low) ((word) + EACH_BYTE(0x80 - (low)))
+
+/* True when the first 64 bytes of `text` are 0 to 9 and a to f. Eight at a time and without a branch: the verifier walks every way through a loop. */
+static __always_inline bool are_hex_digits(char *text)
+{
+	u64 *words = (u64 *)text, all = EACH_BYTE(0x80);
+
+#pragma unroll
+	for (int word = 0; word < CONTAINER_ID_DIGITS / sizeof(u64); word++) {
+		u64 digits = AT_LEAST(words[word], '0') & ~AT_LEAST(words[word], '9' + 1);
+		u64 letters = AT_LEAST(words[word], 'a') & ~AT_LEAST(words[word], 'f' + 1);
+
+		all &= (digits | letters) & ~words[word];
+	}
+	return all == EACH_BYTE(0x80);
+}
+
+/*
+ * True for the cgroups of Docker, containerd, CRI-O and Podman: "<64 hex digits>", "docker-<64 hex digits>.scope" and the like. A name with
+ * "conmon-" in front of the digits is that of a container's monitor.
+ */
+static __always_inline bool has_container_id(struct cgroup *cgroup)
+{
+	struct kernfs_node *node = READ(cgroup, kn);
+	const char *name = READ(node, name);
+	char text[CGROUP_NAME_SIZE] __attribute__((aligned(8))) = {};
+	long length = bpf_probe_read_kernel_str(&text, sizeof(text), name) - 1, start;
+
+	if (length < CONTAINER_ID_DIGITS)
+		return false;
+	bpf_probe_read_kernel(&text, SCOPE_SUFFIX_LENGTH, name + length - SCOPE_SUFFIX_LENGTH);
+	start = length - CONTAINER_ID_DIGITS - (text[0] == '.' ? SCOPE_SUFFIX_LENGTH : 0);
+	if (start < 0)
+		return false;
+	if (start >= 7) {
+		bpf_probe_read_kernel(&text, 7, name + start - 7);
+		if (text[0] == 'c' && text[1] == 'o' && text[2] == 'n' && text[3] == 'm' && text[4] == 'o' && text[5] == 'n' && text[6] == '-')
+			return false;
+	}
+	if (bpf_probe_read_kernel(&text, CONTAINER_ID_DIGITS, name + start))
+		return false;
+	return are_hex_digits(text);
+}
+
+/*
+ * True when a task is in a container: its own pid namespace is not the initial one, or it has a mount namespace of its own and its cgroup, or one
+ * not far above it, bears a container's id (docker run --pid=host).
+ */
+static __always_inline bool in_container(struct task_struct *task)
+{
+	struct nsproxy *nsproxy = READ(task, nsproxy);
+	struct mnt_namespace *mnt_ns = nsproxy ? READ(nsproxy, mnt_ns) : NULL;
+	struct cgroup *cgroup;
+
+	if (task_pid_ns_level(task) > 0)
+		return true;
+	if (!mnt_ns || READ(mnt_ns, ns.inum) == INITIAL_MNT_NS)
+		return false;
+	cgroup = task_cgroup(task);
+#pragma clang loop unroll(disable)
+	for (int depth = 0; depth < CONTAINER_DEPTH; depth++) {
+		struct cgroup_subsys_state *parent = READ(cgroup, self.parent);
+
+		if (!parent) /* the root, which has no name */
+			return false;
+		if (has_container_id(cgroup))
+			return true;
+		cgroup = READ(parent, cgroup);
+	}
+	return false;
+}
+#endif
 
 /*
  * Filters. Their maps belong to bpf/filters.c, which the recorder loads before the tracers when a filter was asked for; each
@@ -170,12 +300,23 @@ FILTER_MAP(struct comm_key, u8, filter_comm, FILTER_ENTRIES);
 #ifdef FILTER_cgroup
 FILTER_MAP(u64, u8, filter_cgroup, FILTER_ENTRIES);
 #endif
+#ifdef FILTER_container
+/* By the id of a cgroup, or by the inode of a pid namespace with this bit set. */
+#define IS_PID_NS (1ULL << 63)
+FILTER_MAP(u64, u8, filter_container, FILTER_ENTRIES);
+#endif
 #ifdef FILTER_followed
 /* The recorded command and its descendants, by tgid; the value is the process's start. */
 FILTER_MAP(u32, u64, followed, FILTER_ENTRIES);
 #endif
 
 #define CGROUP_DEPTH 16
+
+/* Filters by task are in force: what happens to a socket whose task is not known cannot be wanted. */
+#if defined(FILTER_pid) || defined(FILTER_uid) || defined(FILTER_comm) || defined(FILTER_cgroup) || defined(FILTER_container) ||                     \
+	defined(FILTER_containers) || defined(FILTER_followed)
+#define FILTERS_TASKS 1
+#endif
 
 /* True when the recording wants rows of `task`. */
 static __always_inline bool wanted(struct task_struct *task)
@@ -205,24 +346,45 @@ static __always_inline bool wanted(struct task_struct *task)
 	if (!filter_comm.lookup(&key))
 		return false;
 #endif
-#ifdef FILTER_cgroup
+#ifdef FILTER_containers
+	if (!in_container(task))
+		return false;
+#endif
+#if defined(FILTER_cgroup) || defined(FILTER_container)
 	struct cgroup *cgroup = task_cgroup(task);
-	bool found = false;
+	bool in_cgroup = false, in_named_container = false;
 
 #pragma unroll
 	for (int depth = 0; depth < CGROUP_DEPTH; depth++) {
 		struct cgroup_subsys_state *parent;
 		u64 id;
 
-		if (!cgroup || found)
+		if (!cgroup)
 			break;
 		id = cgroup_kernfs_id(cgroup);
-		found = filter_cgroup.lookup(&id) != NULL;
+#ifdef FILTER_cgroup
+		if (filter_cgroup.lookup(&id))
+			in_cgroup = true;
+#endif
+#ifdef FILTER_container
+		if (filter_container.lookup(&id))
+			in_named_container = true;
+#endif
 		parent = READ(cgroup, self.parent);
 		cgroup = parent ? READ(parent, cgroup) : NULL;
 	}
-	if (!found)
+#ifdef FILTER_cgroup
+	if (!in_cgroup)
 		return false;
+#endif
+#ifdef FILTER_container
+	if (!in_named_container) {
+		u64 key = IS_PID_NS | task_pid_ns(task);
+
+		if (!filter_container.lookup(&key))
+			return false;
+	}
+#endif
 #endif
 	return true;
 }

@@ -29,11 +29,27 @@ struct net {
 	struct ns_common ns;
 };
 
+struct new_utsname {
+	char nodename[65];
+};
+
+struct uts_namespace {
+	struct new_utsname name;
+	struct ns_common ns;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
 struct nsproxy {
+	struct uts_namespace *uts_ns;
+	struct mnt_namespace *mnt_ns;
 	struct net *net_ns;
 };
 
 struct kernfs_node {
+	const char *name;
 	u64 id;
 };
 
@@ -71,6 +87,106 @@ struct linux_binprm {
 	const char *filename;
 };
 
+struct inode {
+	unsigned long i_ino;
+};
+
+struct sk_buff {
+	char cb[48];
+};
+
+struct sk_buff_head {
+	struct sk_buff *next;
+};
+
+struct sock_extended_err {
+	u32 ee_errno;
+};
+
+struct sock_exterr_skb {
+	struct sock_extended_err ee;
+};
+
+struct file {
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct socket {
+	struct file *file;
+	struct sock *sk;
+};
+
+struct socket_alloc {
+	struct inode vfs_inode;
+};
+
+struct sock_common {
+	u32 skc_daddr;
+	u32 skc_rcv_saddr;
+	u16 skc_dport;
+	u16 skc_num;
+	u16 skc_family;
+	u8 skc_state;
+	int skc_bound_dev_if;
+	struct net *skc_net;
+	u8 skc_v6_daddr[16];
+	u8 skc_v6_rcv_saddr[16];
+	unsigned long skc_flags;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	struct sk_buff_head sk_error_queue;
+	int sk_err;
+	int sk_err_soft;
+	struct socket *sk_socket;
+	u16 sk_protocol;
+	u8 sk_shutdown;
+};
+
+struct ipv6_pinfo {
+	int mcast_oif;
+};
+
+struct inet_sock {
+	struct ipv6_pinfo *pinet6;
+	u16 inet_sport;
+	int mc_index;
+};
+
+struct tcp_sock {
+	u64 bytes_sent;
+	u64 bytes_retrans;
+	u64 bytes_received;
+	u32 srtt_us;
+	u32 total_retrans;
+	u8 is_mptcp;
+	struct tcp_fastopen_request *fastopen_req;
+};
+
+struct mptcp_sock {
+	struct sock *first;
+};
+
+struct pt_regs {
+	unsigned long orig_ax;
+	unsigned long di;
+	unsigned long si;
+	unsigned long dx;
+	unsigned long regs[31];
+	unsigned long orig_x0;
+	int syscallno;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
@@ -81,6 +197,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
 	struct mm_struct *mm;
+	struct files_struct *files;
 	struct pid *thread_pid;
 	struct nsproxy *nsproxy;
 	struct css_set *cgroups;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Show what bpftape does: record this machine for ten seconds and print three reports of it. Where recording is not possible,
+# Show what bpftape does: record this machine for ten seconds and print reports of it. Where recording is not possible,
 # say why and analyze the canned recording.
 # Usage: demo.sh [RECORDING]
 set -eu
@@ -46,7 +46,7 @@ case $status in
     *) exit "$status" ;;
 esac
 
-for report in overview process_tree short_lived; do
+for report in overview process_tree tcp_connects container_connects; do
     say "\$ $bin/analyze $report $recording"
     $bin/analyze "$report" "$recording"
 done
@@ -54,6 +54,7 @@ done
 say "Next"
 cat <<NEXT
   $bin/analyze --list                        what else can be asked
+  $bin/analyze service_map $recording  which process talked to which
   $bin/analyze processes $recording    each process, its parent, its life and how it ended
   $bin/analyze --sql 'SELECT comm, count(*) AS n FROM exec GROUP BY comm ORDER BY n DESC' $recording
 NEXT

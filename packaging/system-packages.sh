@@ -11,6 +11,9 @@ run|test|bench venv python3-venv python3 python
 run|test|bench bcc python3-bpfcc python3-bcc python-bcc
 test|bench strace strace strace strace
 test|bench ip iproute2 iproute iproute2
+test|bench nft nftables nftables nftables
+test|bench curl curl curl curl
+test|bench nginx nginx nginx nginx
 bench cc gcc gcc gcc
 bench /usr/include/stdio.h libc6-dev glibc-devel glibc
 NEEDS
@@ -29,6 +32,21 @@ present() {
         venv) /usr/bin/python3 -I -c 'import ensurepip, venv' 2>/dev/null ;;
         # iproute2 and its like lie where an ordinary user's PATH does not look.
         *) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+    esac
+}
+
+# Debian starts the servers that it installs, now and with every boot. The tests want only nginx's program.
+without_services() {
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        trap 'exit 1' HUP INT TERM
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    "$@" || return
+    case " $packages " in
+        *" nginx "*) if [ -d /run/systemd/system ]; then systemctl disable --quiet nginx 2>/dev/null || true; fi ;;
     esac
 }
 
@@ -63,8 +81,8 @@ if [ "$family" = debian ] && [ "$(id -u)" = 0 ]; then
     export DEBIAN_FRONTEND=noninteractive
     # The lists may be absent (containers) or too old, and then a fresh look helps.
     # shellcheck disable=SC2086
-    if apt-get install -y -qq --no-install-recommends $packages >/dev/null 2>&1 ||
-        { apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends $packages >&2; }; then
+    if without_services apt-get install -y -qq --no-install-recommends $packages >/dev/null 2>&1 ||
+        { apt-get update -qq >&2 && without_services apt-get install -y -qq --no-install-recommends $packages >&2; }; then
         exit 0
     fi
     echo "setup: apt-get could not install them; going on with what does not need them." >&2

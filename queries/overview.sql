@@ -1,7 +1,7 @@
 -- Overview: what is in a recording
 --
 -- Question: What does this recording hold, and how complete is it?
--- Tables: recording, coverage, clone, exec, exit, process
+-- Tables: recording, coverage, clone, exec, exit, process, tcp_connect, tcp_accept, tcp_close, tcp_socket, container
 -- Columns:
 --   host          VARCHAR    -    name of the host
 --   started       TIMESTAMP  us   when the last probe had attached, UTC
@@ -16,8 +16,8 @@
 --   last_s        DOUBLE     s    last row, from the start of the recording
 --   recording_id  VARCHAR    -    recording
 -- Parameters: none
--- Caveats: Rows of process are the processes alive when the recording began; they are older than the window. Where events were lost, rows are fewer than what
---   happened.
+-- Caveats: Rows of process and tcp_socket are what was there when the recording began; it is older than the window. Where events were lost, rows are fewer
+--   than what happened.
 WITH windows AS (
     SELECT
         r.recording_id, r.host, r.start_ts, r.start_ns, coalesce(r.end_ns, max(c.ts_ns + c.interval_ns)) AS end_ns,
@@ -34,6 +34,16 @@ counts AS (
     SELECT recording_id, 'exit' AS name, count(*) AS row_count, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns FROM exit GROUP BY recording_id
     UNION ALL
     SELECT recording_id, 'process' AS name, count(*) AS row_count, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns FROM process GROUP BY recording_id
+    UNION ALL
+    SELECT recording_id, 'tcp_connect' AS name, count(*) AS row_count, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns FROM tcp_connect GROUP BY recording_id
+    UNION ALL
+    SELECT recording_id, 'tcp_accept' AS name, count(*) AS row_count, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns FROM tcp_accept GROUP BY recording_id
+    UNION ALL
+    SELECT recording_id, 'tcp_close' AS name, count(*) AS row_count, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns FROM tcp_close GROUP BY recording_id
+    UNION ALL
+    SELECT recording_id, 'tcp_socket' AS name, count(*) AS row_count, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns FROM tcp_socket GROUP BY recording_id
+    UNION ALL
+    SELECT recording_id, 'container' AS name, count(*) AS row_count, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns FROM container GROUP BY recording_id
 ),
 covered AS (
     SELECT

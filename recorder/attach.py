@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from recorder import clocks
+from recorder import bpf_call, clocks, tracefs
 from recorder.bpf_program import BpfProgram, enable_statistics, source_folder
 from recorder.btf import Btf, relocate
 from recorder.decode import Decoder, record_dtype
 from recorder.drain import Covered
 from recorder.errors import Exit, RecorderError
 from recorder.filters import ENTRIES
-from recorder.privilege import in_initial_pid_namespace
+from recorder.privilege import in_initial_pid_namespace, initial_mount_namespace
 from recorder.ring import HEADER_BYTES, Ring
 from recorder.schema import TABLES
 from recorder.tracers import Probe, Tracer, all_tracers
@@ -46,6 +46,9 @@ class Attached:
     """Begins to follow a process and its descendants, where that was asked for."""
     unfollowed: Callable[[], int] = lambda: 0
     """Tells how many descendants are not followed since there were too many."""
+    notes: list[str] = field(default_factory=list)
+    """What was changed on the host, for the user to know."""
+    _last: list[Callable[[], None]] = field(default_factory=list)
 
     def run_statistics(self) -> dict[str, tuple[int, int]]:
         """Return (runs, nanoseconds) by function; nothing where the kernel does not count."""
@@ -60,10 +63,23 @@ class Attached:
             if count and probe["hook"] == str(_FOLLOW_PROBES[0]) and probe["tracer"] == "filters":
                 probe["reason"] = f"{count:,} descendants were not followed: there were more than {ENTRIES:,} at once"
 
+    def finally_run(self, probe: Probe, row: dict[str, Any], program: BpfProgram) -> None:
+        """Have ``probe`` run when all is detached; ``row`` is what the ``probe`` table says of it."""
+
+        def run() -> None:
+            try:
+                program.run_iterator(probe.function, over_map=probe.hook)
+            except RecorderError as error:
+                row.update(status="failed", reason=error.message)
+
+        self._last.append(run)
+
     def detach(self) -> None:
-        """Detach every probe; counters stay readable."""
+        """Detach every probe, then write down what had not ended; counters stay readable."""
         for program in self.programs:
             program.detach()
+        while self._last:
+            self._last.pop()()
 
     def close(self) -> None:
         """Detach and free everything."""
@@ -75,12 +91,20 @@ class Attached:
             self.statistics = None
 
 
+def is_typed(btf: Btf) -> bool:
+    """Say whether programs may follow the pointers that the kernel hands them (Linux 5.11), instead of asking a helper for each word."""
+    return bpf_call.is_known() and btf.enumerator("bpf_func_id", "BPF_FUNC_get_current_task_btf") is not None
+
+
 def kernel_flags(btf: Btf, options: Options) -> list[str]:
     """Return the compiler flags that all C files take: what the kernel is like, and what the user asked for."""
     memory = btf.enumerator("cgroup_subsys_id", "memory_cgrp_id")
-    flags = [f"-DPAGE_SIZE={mmap.PAGESIZE}UL", f"-DCPUS={os.cpu_count()}", *options.filters.flags()]
+    flags = [f"-DPAGE_SIZE={mmap.PAGESIZE}UL", f"-DCPUS={os.cpu_count()}", f"-DSOCKETS={options.sockets}"]
+    flags += [f"-DINITIAL_MNT_NS={initial_mount_namespace()}U", *options.filters.flags()]
     if memory is not None:
         flags.append(f"-DMEMORY_CGRP_ID={memory}")
+    if is_typed(btf):
+        flags.append("-DTYPED")
     if not options.argv:
         flags.append("-DNO_ARGV")
     return flags
@@ -90,21 +114,42 @@ def _ring_bytes(tracer: Tracer, table: str, options: Options) -> int:
     return options.ring_mib * MIB if table in tracer.hot else SMALL_RING_BYTES
 
 
-def _attach_probe(program: BpfProgram, probe: Probe) -> int:
+def _attach_raw_tracepoint(program: BpfProgram, probe: Probe, btf: Btf) -> int:
+    if not is_typed(btf):
+        return program.attach_raw_tracepoint(probe.hook, probe.function)
+    if (type_id := btf.raw_tracepoint_type(probe.hook)) is None:
+        raise RecorderError("this kernel has no such tracepoint", code=Exit.BPF)
+    return program.attach_typed(probe.function, type_id)
+
+
+def _attach_probe(attached: Attached, program: BpfProgram, btf: Btf, probe: Probe, row: dict[str, Any]) -> int:
+    """Attach ``probe``, or run it where it is there to be run; return the program's id."""
+    if probe.kind == "raw_tracepoint":
+        return _attach_raw_tracepoint(program, probe, btf)
+    if probe.kind == "tracepoint":
+        if tracefs.mount():
+            attached.notes.append(f"mounted tracefs at {tracefs.PLACE}, and leave it there")
+        return program.attach_tracepoint(probe.hook, probe.function)
+    if probe.kind == "iterator" and not in_initial_pid_namespace():
+        raise RecorderError("from inside a pid namespace only its own processes can be listed", code=Exit.BPF)
+    program_id = program.load_iterator(probe.function)
     if probe.kind == "iterator":
-        if not in_initial_pid_namespace():
-            raise RecorderError("from inside a pid namespace only its own processes can be listed", code=Exit.BPF)
-        return program.run_iterator(probe.hook)
-    return program.attach_raw_tracepoint(probe.hook, probe.function)
+        program.run_iterator(probe.function)
+    else:
+        attached.finally_run(probe, row, program)
+    return program_id
 
 
-def _try_probes(attached: Attached, name: str, probes: tuple[Probe, ...], action: Callable[[Probe], int], required: bool) -> set[str]:
+Action = Callable[[Probe, dict[str, Any]], int]
+
+
+def _try_probes(attached: Attached, name: str, probes: Sequence[Probe], action: Action, required: bool) -> set[str]:
     """Attach ``probes``, note how each went, and return the tables whose probes all attached. Raise where one fails that is required."""
     whole = {table for probe in probes for table in probe.tables}
     for probe in probes:
         row: dict[str, Any] = {"tracer": name, "hook": str(probe), "tables": list(probe.tables), "status": "attached", "reason": None}
         try:
-            row["program_id"] = action(probe)
+            row["program_id"] = action(probe, row)
             row["attached_ns"] = clocks.boottime_ns()
         except RecorderError as error:
             if required:
@@ -115,7 +160,7 @@ def _try_probes(attached: Attached, name: str, probes: tuple[Probe, ...], action
     return whole
 
 
-def _refuse(error: RecorderError, _: Probe) -> int:
+def _refuse(error: RecorderError, _: Probe, __: dict[str, Any]) -> int:
     raise error
 
 
@@ -134,38 +179,40 @@ def _counters(program: BpfProgram, table: str, functions: tuple[str, ...]) -> tu
 
 def _add_tracer(attached: Attached, name: str, declarations: str, flags: list[str], btf: Btf, options: Options, offset_ns: int) -> None:
     tracer = all_tracers()[name]
+    probes = [probe for probe in tracer.probes if probe.when(btf)]
     derived = tracer.tables(options.argv)
     sizes = {table: _ring_bytes(tracer, table, options) for table in derived}
-    flags = [*flags, *tracer.flags(btf)]
-    flags += [f"-DRING_PAGES_{table}={size // mmap.PAGESIZE}" for table, size in sizes.items()]
     try:
+        flags = [*flags, *tracer.flags(btf), *(f"-DRING_PAGES_{table}={size // mmap.PAGESIZE}" for table, size in sizes.items())]
         program = BpfProgram(f"{name}.c", declarations, flags)
     except RecorderError as error:
-        _try_probes(attached, name, tracer.probes, partial(_refuse, error), options.required)
+        _try_probes(attached, name, probes, partial(_refuse, error), options.required)
         return
     attached.programs.append(program)
+    for table, key in options.filters.map_keys(name):
+        program.put(table, key, 1)
     covered = []
     for table, functions in derived.items():
         dtype = record_dtype(program.record_class(table))
         ring = _ring(program, table, sizes[table], dtype.itemsize - HEADER_BYTES)
         stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
-        functions_of = tuple(probe.function for probe in tracer.probes if table in probe.tables)
+        functions_of = tuple({probe.function for probe in probes if table in probe.tables})
         covered.append(Covered(stream, partial(_counters, program, table, functions_of), attached=False))
-    whole = _try_probes(attached, name, tracer.probes, partial(_attach_probe, program), options.required)
+    whole = _try_probes(attached, name, probes, partial(_attach_probe, attached, program, btf), options.required)
     for entry in covered:
         entry.attached = entry.stream.table in whole
     attached.tables += covered
 
 
-def _add_filters(attached: Attached, declarations: str, flags: list[str], options: Options) -> None:
+def _add_filters(attached: Attached, declarations: str, flags: list[str], btf: Btf, options: Options) -> None:
     program = BpfProgram("filters.c", declarations, [*flags, "-DOWNS_FILTERS"])
     attached.programs.append(program)
-    for table, key in options.filters.map_keys():
+    for table, key in options.filters.map_keys("filters"):
         program.put(table, key, 1)
     if options.filters.followed:
         attached.follow = partial(program.put, "followed", leaf=1)
         attached.unfollowed = lambda: program.counters("followed")[1]
-        _try_probes(attached, "filters", _FOLLOW_PROBES, partial(_attach_probe, program), required=True)
+        _try_probes(attached, "filters", _FOLLOW_PROBES, partial(_attach_probe, attached, program, btf), required=True)
 
 
 def try_to_attach(options: Options, offset_ns: int) -> Attached:
@@ -178,8 +225,8 @@ def try_to_attach(options: Options, offset_ns: int) -> Attached:
     flags = kernel_flags(btf, options)
     attached = Attached()
     try:
-        if options.filters.flags():
-            _add_filters(attached, declarations, flags, options)
+        if options.filters.by_task:
+            _add_filters(attached, declarations, flags, btf, options)
         if options.statistics:
             attached.statistics = enable_statistics()
         for name in options.tracers:

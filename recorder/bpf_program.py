@@ -1,27 +1,18 @@
-"""Everything that touches BCC: finding it, compiling, attaching, and reading maps. No other module imports it.
-
-BCC comes with the distribution (``python3-bpfcc``, ``python3-bcc``), not from PyPI, where ``bcc`` is a crystallography library. It
-needs ctypes only, so it is loaded by its path into this isolated environment.
-"""
+"""Everything that BCC is asked to do: compiling, attaching, and reading maps. No other module imports it."""
 
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
+from recorder import bpf_call, libraries
 from recorder.errors import Exit, RecorderError
-
-INSTALL_BCC = "install BCC: apt install python3-bpfcc (Debian, Ubuntu), dnf install python3-bcc (Fedora), pacman -S python-bcc (Arch)"
-INSTALL_LIBBPF = "install libbpf: apt install libbpf1 (Debian, Ubuntu), dnf install libbpf (Fedora), pacman -S libbpf (Arch)"
 
 _BPF_STATS_RUN_TIME = 0
 _BPF_XDP = 37
@@ -31,59 +22,10 @@ _PROG_INFO_BYTES = 256
 _PROG_ID, _PROG_RUN_TIME = struct.Struct("<4xI"), struct.Struct("<192xQQQ")
 
 
-def bcc_candidates() -> Iterator[Path]:
-    """Yield where BCC may be, best first: the folder that BPFTAPE_BCC names and no other, else those of the distributions."""
-    if override := os.environ.get("BPFTAPE_BCC"):
-        yield Path(override)
-        return
-    yield Path("/usr/lib/python3/dist-packages/bcc")
-    for base in ("/usr/lib", "/usr/lib64", "/usr/local/lib"):
-        yield from sorted(Path(base).glob("python3*/site-packages/bcc"), reverse=True)
-        yield from sorted(Path(base).glob("python3*/dist-packages/bcc"), reverse=True)
-
-
-@cache
-def load_bcc() -> ModuleType:
-    """Return the distribution's bcc module; raise RecorderError (exit 70) where there is none or only a wrong one."""
-    seen: list[str] = []
-    for folder in bcc_candidates():
-        if not (folder / "__init__.py").is_file():
-            continue
-        seen.append(str(folder))
-        spec = importlib.util.spec_from_file_location("bcc", folder / "__init__.py", submodule_search_locations=[str(folder)])
-        if spec is None or spec.loader is None:
-            continue
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["bcc"] = module
-        try:
-            spec.loader.exec_module(module)
-        except (ImportError, OSError) as error:
-            del sys.modules["bcc"]
-            raise RecorderError(f"BCC at {folder} does not load: {error}", INSTALL_BCC, Exit.BPF) from error
-        if hasattr(module, "BPF"):
-            return module
-        del sys.modules["bcc"]
-    if seen:
-        raise RecorderError(f"the bcc at {seen[0]} is another package (no BPF in it)", INSTALL_BCC, Exit.BPF)
-    raise RecorderError("BCC is not installed", INSTALL_BCC + ". The bcc of PyPI is another thing", Exit.BPF)
-
-
 def source_folder() -> Path:
     """Return the folder of the C files: beside this package in a checkout, inside of it in a wheel."""
     inside = Path(__file__).parent / "bpf"
     return inside if inside.is_dir() else Path(__file__).parent.parent / "bpf"
-
-
-def load_libbpf() -> ctypes.CDLL:
-    """Return the libbpf that comes with the distribution's BCC, which makes links; raise RecorderError (exit 70) where there is none."""
-    for name in ("libbpf.so.1", "libbpf.so.0"):
-        try:
-            lib = ctypes.CDLL(name, use_errno=True)
-        except OSError:
-            continue
-        if hasattr(lib, "bpf_link_create"):
-            return lib
-    raise RecorderError("libbpf is not installed, or is too old to make links", INSTALL_LIBBPF, Exit.BPF)
 
 
 class _LinkOptions(ctypes.Structure):
@@ -128,7 +70,7 @@ class BpfProgram:
 
     def __init__(self, source: str, declarations: str, flags: Sequence[str]) -> None:
         """Compile ``bpf/<source>`` behind ``declarations``; raise RecorderError (exit 70) with the compiler's words."""
-        bcc = load_bcc()
+        bcc = libraries.load_bcc()
         folder = source_folder()
         # One text, not #includes: BCC rewrites map accesses in the main file only.
         parts = [declarations, *(f'#line 1 "bpf/{name}"\n{(folder / name).read_text()}' for name in ("common.h", source))]
@@ -147,6 +89,7 @@ class BpfProgram:
             raise RecorderError(f"bpf/{source} cannot be compiled or its maps made:\n{detail}", "See: bpftape doctor", Exit.BPF) from error
         self._kind = bcc.BPF
         self._links: list[int] = []
+        self._owned: list[int] = []
         self._functions: dict[str, int] = {}
 
     def _load(self, function: str, program_type: int) -> Any:
@@ -176,10 +119,21 @@ class BpfProgram:
         """
         options = _LinkOptions(ctypes.sizeof(_LinkOptions), _XDP_FLAGS_SKB_MODE)
         ctypes.set_errno(0)
-        link = load_libbpf().bpf_link_create(self._functions[function], interface, _BPF_XDP, ctypes.byref(options))
+        link = libraries.load_libbpf().bpf_link_create(self._functions[function], interface, _BPF_XDP, ctypes.byref(options))
         if link < 0:  # libbpf 0.x says -1 and sets errno, 1.x says -errno as well
             raise RecorderError(f"link to XDP: {os.strerror(ctypes.get_errno() or -link)}", code=Exit.BPF)
         self._links.append(link)
+
+    def attach_typed(self, function: str, type_id: int) -> int:
+        """Attach ``function`` to the raw tracepoint whose typedef in the kernel's BTF is ``type_id``; return the program's id.
+
+        Such a program (BPF_TRACE_RAW_TP, which BCC has no name for) may follow the pointers that it is given. Raise RecorderError if refused.
+        """
+        fd = bpf_call.load_tracing(function, self._bpf.dump_func(function), bpf_call.TRACE_RAW_TP, type_id)
+        self._functions[function] = fd
+        self._owned.append(fd)
+        self._links.append(bpf_call.attach_tracing(fd))
+        return self._program_id(fd)
 
     def attach_raw_tracepoint(self, hook: str, function: str) -> int:
         """Attach ``function`` to the raw tracepoint ``hook``; return the program's id. Raise RecorderError if refused."""
@@ -190,25 +144,48 @@ class BpfProgram:
             raise RecorderError(f"{error} ({os.strerror(ctypes.get_errno())})", code=Exit.BPF) from error
         return self._program_id(fd)
 
-    def run_iterator(self, target: str) -> int:
-        """Run the iterator ``bpf_iter__<target>`` once, over all objects; return the program's id. Raise RecorderError if refused."""
-        fd = self._load(f"bpf_iter__{target}", self._kind.TRACING).fd
+    def attach_tracepoint(self, hook: str, function: str) -> int:
+        """Attach ``function`` to the tracepoint ``hook`` (category:name), which needs tracefs; return the program's id.
+
+        Raise RecorderError if refused.
+        """
+        fd = self._functions.get(function) or self._load(function, self._kind.TRACEPOINT).fd
+        category, _, name = hook.partition(":")
+        with _captured_stderr():
+            event = self._lib.bpf_attach_tracepoint(fd, category.encode(), name.encode())
+        if event < 0:
+            raise RecorderError(f"tracepoint {hook}: {os.strerror(ctypes.get_errno())}", code=Exit.BPF)
+        self._links.append(event)
+        return self._program_id(fd)
+
+    def load_iterator(self, function: str) -> int:
+        """Load the iterator ``function``; return its id. Raise RecorderError if refused."""
+        return self._program_id(self._load(function, self._kind.TRACING).fd)
+
+    def run_iterator(self, function: str, over_map: str | None = None) -> None:
+        """Run the iterator ``function``, which is loaded, once: over all objects of its kind, or over the map of that name.
+
+        Raise RecorderError if refused.
+        """
+        target = function.removeprefix("bpf_iter__")
         self._lib.bcc_iter_attach.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint]
-        link = self._lib.bcc_iter_attach(fd, None, 0)
+        link_info = ctypes.c_uint32(self._bpf[over_map].map_fd) if over_map else None  # union bpf_iter_link_info
+        link = self._lib.bcc_iter_attach(
+            self._functions[function], ctypes.byref(link_info) if link_info else None, ctypes.sizeof(link_info) if link_info else 0
+        )
         if link < 0:
             raise RecorderError(f"iterator {target}: {os.strerror(ctypes.get_errno())}", code=Exit.BPF)
-        self._links.append(link)
         run = self._lib.bcc_iter_create(link)
+        os.close(link)
         if run < 0:
             raise RecorderError(f"iterator {target}: {os.strerror(ctypes.get_errno())}", code=Exit.BPF)
         try:
-            while os.read(run, 4096):
+            while _read_on(run):
                 pass
         except OSError as error:
             raise RecorderError(f"iterator {target}: {error.strerror}", code=Exit.BPF) from error
         finally:
             os.close(run)
-        return self._program_id(fd)
 
     def _info(self, fd: int) -> bytes:
         info = ctypes.create_string_buffer(_PROG_INFO_BYTES)
@@ -281,7 +258,17 @@ class BpfProgram:
     def close(self) -> None:
         """Detach, unload and free all."""
         self.detach()
+        while self._owned:
+            os.close(self._owned.pop())
         self._bpf.cleanup()
+
+
+def _read_on(iterator: int) -> bool:
+    """Let an iterator go on; return whether there is more. It says EAGAIN after a million objects, to let others run."""
+    try:
+        return bool(os.read(iterator, 4096))
+    except BlockingIOError:
+        return True
 
 
 def enable_statistics() -> int | None:
@@ -289,7 +276,7 @@ def enable_statistics() -> int | None:
 
     The kernel stops when the descriptor is closed, so nothing stays behind. Needs CAP_SYS_ADMIN and Linux 5.8.
     """
-    lib = load_bcc().lib
+    lib = libraries.load_bcc().lib
     try:
         fd = int(lib.bpf_enable_stats(_BPF_STATS_RUN_TIME))
     except AttributeError:  # a libbcc with its own libbpf inside does not export it

@@ -109,25 +109,30 @@ class Btf:
         return type_id
 
     def _members(self, type_id: int, base: int = 0) -> Iterator[tuple[str, int]]:
-        """Yield (name, offset in bytes) of the members, those of anonymous structures and unions among them."""
+        """Yield (name, offset in bits) of the members, those of anonymous structures and unions among them."""
         type_id = self._resolve(type_id)
         kind, vlen, flag, _ = self._header(type_id)
         if kind not in (_STRUCT, _UNION):
             return
         position = self._positions[type_id] + 12
         for name, member_type, offset in struct.iter_unpack("<III", self._data[position : position + 12 * vlen]):
-            offset_bytes = base + ((offset & 0xFFFFFF) if flag else offset) // 8
+            bit = base + ((offset & 0xFFFFFF) if flag else offset)
             if name:
-                yield self._string(name), offset_bytes
+                yield self._string(name), bit
             else:
-                yield from self._members(member_type, offset_bytes)
+                yield from self._members(member_type, bit)
 
     def struct(self, name: str) -> tuple[int, dict[str, int]] | None:
         """Return (size in bytes, offset in bytes by member) of ``struct name``, or None where the kernel has none."""
         type_id = self._names.get((False, name))
         if type_id is None:
             return None
-        return self._header(type_id)[3], dict(self._members(type_id))
+        return self._header(type_id)[3], {member: bit // 8 for member, bit in self._members(type_id)}
+
+    def bit(self, struct_name: str, member: str) -> int | None:
+        """Return the offset in bits of a bit field among the members of ``struct struct_name``, or None where the kernel has none."""
+        type_id = self._names.get((False, struct_name))
+        return next((bit for name, bit in self._members(type_id) if name == member), None) if type_id is not None else None
 
     def enumerator(self, enum: str, name: str) -> int | None:
         """Return the value of ``name`` in ``enum enum``, or None where the kernel has none."""
@@ -140,9 +145,13 @@ class Btf:
                 return int(value)
         return None
 
+    def raw_tracepoint_type(self, name: str) -> int | None:
+        """Return the number of the type that stands for the tracepoint ``name``, None if there is no such tracepoint."""
+        return self._names.get((True, f"btf_trace_{name}"))
+
     def raw_tracepoint_arguments(self, name: str) -> int | None:
         """Return how many arguments the tracepoint ``name`` hands to a raw tracepoint program, None if there is no such tracepoint."""
-        type_id = self._names.get((True, f"btf_trace_{name}"))
+        type_id = self.raw_tracepoint_type(name)
         if type_id is None:
             return None
         pointer = self._resolve(type_id)
@@ -164,13 +173,16 @@ def relocate(declarations: str, btf: Btf) -> str:
         if known is None:
             continue
         size, offsets = known
-        lines = [f"\tchar _size[{size}];"]
+        lines, out_of_place = [f"\tchar _size[{size}];"], []
         for member in _MEMBER.finditer(body):
             offset = offsets.get(member["name"])
             if offset is None:
                 continue
             out.append(f"#define HAVE_{name}_{member['name']} 1")
             padding = f"char _at_{member['name']}[{offset}]; " if offset else ""
-            lines.append(f"\tstruct {{ {padding}{member['declaration']}; }} __attribute__((packed));")
-        out.append(f"struct {name} {{ union {{\n" + "\n".join(lines) + "\n}; } __attribute__((packed));")
+            # Not packed: the compiler would load members byte by byte, which the kernel refuses for pointers.
+            lines.append(f"\tstruct {{ {padding}{member['declaration']}; }};")
+            out_of_place.append(f'_Static_assert(__builtin_offsetof(struct {name}, {member["name"]}) == {offset}, "{name}.{member["name"]}");')
+        out.append(f"struct {name} {{ union {{\n" + "\n".join(lines) + "\n}; };")
+        out += out_of_place
     return "\n".join(out) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
 
 RING_MIB = 16
+SOCKETS = 131_072
+MOST_SOCKETS = 16_777_216
 LARGEST_RING_MIB = 1024
 _FILTERS = "Filters in the kernel (repeatable; values of one option are alternatives)"
 
@@ -53,16 +56,28 @@ def _chosen(tracers: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names)) or tuple(known)
 
 
-def _check(duration: float | None, ring_mib: int, segment_seconds: float, follow: bool, command: list[str]) -> None:
+def _check(duration: float | None, ring_mib: int, sockets: int, segment_seconds: float, follow: bool, command: list[str]) -> None:
     if duration is not None and not 0 < duration < 1e9:
         raise RecorderError(f"--duration {duration:g}: give the seconds to record, more than 0", "leave it out to record until Ctrl-C")
     if not 1 <= ring_mib <= LARGEST_RING_MIB or ring_mib & (ring_mib - 1):
         raise RecorderError(f"--ring-mib {ring_mib}: a ring's size is a power of two", f"try 1, 2, 4, … {LARGEST_RING_MIB}")
+    if not 1 <= sockets <= MOST_SOCKETS:
+        raise RecorderError(
+            f"--sockets {sockets}: give 1 to {MOST_SOCKETS}", "leave it out, unless tcp_connect lost rows while the rings were not full"
+        )
     if not 1 <= segment_seconds <= 3_600:
         hint = "short segments lose less in a crash, long ones are faster to read"
         raise RecorderError(f"--segment-seconds {segment_seconds:g}: give 1 to 3600", hint)
     if follow and not command:
         raise RecorderError("--follow-children needs a command to follow", "try: record --follow-children -- make")
+
+
+def _check_endpoint_filters(given: Mapping[str, object], tracers: Sequence[str]) -> None:
+    for option, value in given.items():
+        if value and "tcp" not in tracers:
+            raise RecorderError(
+                f"{option} restricts what the tracer tcp records, and that was not asked for", f"try: --tracers {','.join([*tracers, 'tcp'])}"
+            )
 
 
 def _run(options: Options, print_events: bool) -> Result:
@@ -78,6 +93,8 @@ def _run(options: Options, print_events: bool) -> Result:
     with recording(options, printer.take if printer else None) as session:
         if printer:
             printer.start()
+        for note in session.notes:
+            console.say(note)
         console.say(f"recording {', '.join(options.tracers)} to {options.output}" + ("" if options.command or options.duration else " until Ctrl-C"))
         with console.status_line(options.duration, wanted=not print_events) as tick:
             reason = session.wait(tick)
@@ -118,22 +135,40 @@ def record(
     cgroup: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="Only this cgroup and those below it.", rich_help_panel=_FILTERS, show_default=False)
     ] = None,
+    container: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this container, by name, id or host name.", rich_help_panel=_FILTERS, show_default=False),
+    ] = None,
+    containers_only: Annotated[bool, typer.Option("--containers-only", help="Only what runs in containers.", rich_help_panel=_FILTERS)] = False,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PORT", help="Only TCP connections to this port (or LOW-HIGH).", rich_help_panel=_FILTERS, show_default=False),
+    ] = None,
+    daddr: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="Only TCP connections with these peers.", rich_help_panel=_FILTERS, show_default=False),
+    ] = None,
+    family: Annotated[
+        int | None, typer.Option(metavar="4|6", help="Only TCP over this version of IP.", rich_help_panel=_FILTERS, show_default=False)
+    ] = None,
     follow_children: Annotated[bool, typer.Option("--follow-children", help="Only COMMAND and its descendants.", rich_help_panel=_FILTERS)] = False,
     no_argv: Annotated[bool, typer.Option("--no-argv", help="Do not record arguments of programs.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the recording that is there.")] = False,
     ring_mib: Annotated[int, typer.Option(metavar="MIB", help="Size of each busy table's ring, a power of two.")] = RING_MIB,
+    sockets: Annotated[int, typer.Option(metavar="COUNT", help="TCP connections at once whose process is remembered (about 0.2 kB each).")] = SOCKETS,
     segment_seconds: Annotated[float, typer.Option(metavar="SECONDS", help="How long a segment stays open; a crash loses what is in it.")] = 5.0,
     no_statistics: Annotated[
         bool, typer.Option("--no-statistics", help="Do not have the kernel time BPF programs (some 20 ns a run, of all programs on the host).")
     ] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)] = False,
 ) -> None:
-    """Record what this host does: processes, and how they end. Needs root; writes a folder that `analyze` reads anywhere."""
+    """Record what this host does: processes, TCP connections, containers. Needs root; writes a folder that `analyze` reads anywhere."""
     from recorder import privilege
 
     del list_tracers, version  # their callbacks have dealt with them
     chosen = _chosen(tracers or [])
-    _check(duration, ring_mib, segment_seconds, follow_children, command or [])
+    _check(duration, ring_mib, sockets, segment_seconds, follow_children, command or [])
+    _check_endpoint_filters({"--port": port, "--daddr": daddr, "--family": family}, chosen)
     privilege.require()
 
     from recorder import filters
@@ -145,11 +180,16 @@ def record(
         required=bool(tracers),
         duration=duration,
         ring_mib=ring_mib,
+        sockets=sockets,
         segment_seconds=segment_seconds,
         force=force,
         argv=not no_argv,
         statistics=not no_statistics,
-        filters=filters.parse(pid or [], comm or [], uid or [], cgroup or [], follow_children),
+        filters=filters.parse(
+            filters.Wishes(
+                pid or (), comm or (), uid or (), cgroup or (), container or (), containers_only, follow_children, port or (), daddr or (), family
+            )
+        ),
         command=tuple(command or []),
     )
     result = _run(options, print_events)

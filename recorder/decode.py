@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import ipaddress
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,18 @@ from recorder.ring import HEADER_BYTES
 from recorder.schema import Table, Type, arrow_schema
 
 Block = npt.NDArray[np.void]
-Derive = Callable[[Block], pa.Array]
+Word = Callable[[bytes], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A dictionary column: what ``word`` makes of the bytes of ``field``, once for each distinct value; None is NULL."""
+
+    field: str
+    word: Word
+
+
+Derive = Callable[[Block], pa.Array] | Coded
 
 ROW_GROUP_ROWS = 131_072
 # Arguments of programs are long: a row group ends with so many bytes of columns that are no plain numbers, too.
@@ -93,33 +106,67 @@ def text(data: bytes) -> str:
     return data.split(b"\0", 1)[0].decode("utf-8", "replace")
 
 
+def known_text(data: bytes) -> str | None:
+    """Return as :func:`text` does, or None where there is none."""
+    return text(data) or None
+
+
 def address(data: bytes) -> str:
     """Return the canonical text of 16 bytes of IPv6 address, of IPv4 where they map one."""
     ip = ipaddress.IPv6Address(data)
     return str(ip.ipv4_mapped or ip)
 
 
-def category(data: npt.NDArray[np.generic]) -> pa.DictionaryArray:
-    """Return byte strings (``S``) as a dictionary of text, rows of 16 bytes as one of IP addresses; each distinct value is decoded once."""
-    word = text if data.dtype.kind == "S" else address
+def known_address(data: bytes) -> str | None:
+    """Return as :func:`address` does, or None for the unspecified one."""
+    ip = ipaddress.IPv6Address(data)
+    return None if (ip.ipv4_mapped or ip).is_unspecified else str(ip.ipv4_mapped or ip)
+
+
+def scope(data: bytes) -> str | None:
+    """Return what an IP address is: loopback, private, link_local, multicast or global; None for the unspecified one.
+
+    Private is all that the IANA registries of special-purpose addresses do not call globally reachable, as Python's ipaddress has them.
+    """
+    mapped = ipaddress.IPv6Address(data)
+    ip = mapped.ipv4_mapped or mapped
+    if ip.is_unspecified:
+        return None
+    of_kind = {"loopback": ip.is_loopback, "link_local": ip.is_link_local, "multicast": ip.is_multicast, "global": ip.is_global}
+    return next((name for name, is_it in of_kind.items() if is_it), "private")
+
+
+def numbered(words: Sequence[str | None]) -> Word:
+    """Return the function of :class:`Coded` for a field whose number k stands for ``words[k]``."""
+
+    def word(data: bytes) -> str | None:
+        number = int.from_bytes(data, sys.byteorder)
+        return words[number] if number < len(words) else str(number)
+
+    return word
+
+
+def category(data: npt.NDArray[np.generic], word: Word) -> pa.DictionaryArray:
+    """Return byte strings (``S``), or rows of bytes, as a dictionary of what ``word`` makes of them; each distinct value is decoded once."""
     width = data.dtype.itemsize if data.ndim == 1 else data.shape[1]
     raw = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(data), [None, pa.py_buffer(np.ascontiguousarray(data))])
     encoded = raw.dictionary_encode()
     words = [word(value.as_py()) for value in encoded.dictionary]
-    # Two byte strings may read the same (bytes behind the NUL): Arrow wants the words of a dictionary distinct.
-    distinct = list(dict.fromkeys(words))
+    # Two byte strings may read the same (bytes behind the NUL): Arrow wants the words of a dictionary distinct, and none of them NULL.
+    distinct = [word for word in dict.fromkeys(words) if word is not None]
     indices = encoded.indices
     if len(distinct) < len(words):
-        place = {word: index for index, word in enumerate(distinct)}
-        indices = pa.array(np.array([place[word] for word in words], np.int32)[indices.to_numpy()])
+        place = {word: index for index, word in enumerate(distinct)} | {None: -1}
+        places = np.array([place[word] for word in words], np.int32)[indices.to_numpy()]
+        indices = pa.array(places, mask=places < 0)
     return pa.DictionaryArray.from_arrays(indices, pa.array(distinct, pa.string()))
 
 
 class Decoder:
     """Gathers records of one table, column by column, and gives them out as Arrow tables.
 
-    A column is made by its function in ``derive`` (block of records → Arrow array), else it is the field of the same name. In such a
-    field of a nullable column 0 stands for NULL. ``offset_ns`` is what ``ts`` is ahead of ``ts_ns``.
+    A column is made by its function in ``derive`` (block of records → Arrow array), or is :class:`Coded`, else it is the field of the same
+    name. In such a field of a nullable column 0 stands for NULL. ``offset_ns`` is what ``ts`` is ahead of ``ts_ns``.
     """
 
     def __init__(self, table: Table, dtype: np.dtype[np.void], offset_ns: int, derive: Mapping[str, Derive], capacity: int = ROW_GROUP_ROWS) -> None:
@@ -130,7 +177,9 @@ class Decoder:
         self._dtype = dtype
         self._offset_ns = offset_ns
         self._derive = derive
-        self._derived: dict[str, list[pa.Array]] = {name: [] for name in derive}
+        self._coded = {name: how for name, how in derive.items() if isinstance(how, Coded)}
+        self._functions = {name: how for name, how in derive.items() if not isinstance(how, Coded)}
+        self._derived: dict[str, list[pa.Array]] = {name: [] for name in self._functions}
         self._schema = arrow_schema(table)
         names = dtype.names or ()
         fields = [column for column in table.columns if column.name not in derive and column.name != "ts"]
@@ -139,7 +188,7 @@ class Decoder:
             raise ValueError(f"table {table.name}: no field and no function for {', '.join(missing)}")
         self._buffers: dict[str, npt.NDArray[np.generic]] = {
             column.name: np.empty(capacity, _BUFFER_TYPES.get(column.type, dtype[column.name])) for column in fields
-        }
+        } | {how.field: np.empty(capacity, dtype[how.field]) for how in self._coded.values()}
 
     def like(self, capacity: int) -> Decoder:
         """Return a new decoder of the same table and records, with room for ``capacity`` rows."""
@@ -158,7 +207,7 @@ class Decoder:
             step = block[start : min(start + _STEP_ROWS, count)]
             for name, buffer in self._buffers.items():
                 buffer[self.rows : self.rows + len(step)] = step[name]
-            for name, function in self._derive.items():
+            for name, function in self._functions.items():
                 array = function(step)
                 self._derived[name].append(array)
                 self._derived_bytes += array.nbytes
@@ -166,13 +215,17 @@ class Decoder:
         return count
 
     def _array(self, name: str, type_: Type, nullable: bool) -> pa.Array | pa.ChunkedArray:
-        if name in self._derive:
+        if name in self._coded:
+            how = self._coded[name]
+            return category(self._buffers[how.field][: self.rows], how.word)
+        if name in self._functions:
             return pa.chunked_array(self._derived[name], self._schema.field(name).type)
         if name == "ts":
             return pa.array((self._buffers["ts_ns"][: self.rows] + self._offset_ns) // 1_000).view(pa.timestamp("us"))
         data = self._buffers[name][: self.rows]
         if type_ is Type.CATEGORY:
-            return category(data)
+            is_text = data.dtype.kind == "S"
+            return category(data, (known_text if is_text else known_address) if nullable else (text if is_text else address))
         return pa.array(data, mask=data == 0) if nullable and (data == 0).any() else pa.array(data)
 
     @property
@@ -194,6 +247,6 @@ class Decoder:
 
     def clear(self) -> None:
         """Forget the rows gathered."""
-        self._derived = {name: [] for name in self._derive}
+        self._derived = {name: [] for name in self._functions}
         self._derived_bytes = 0
         self.rows = 0

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import itertools
 import os
 import pwd
+import shlex
+import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from recorder.errors import RecorderError
@@ -15,6 +20,12 @@ from recorder.privilege import in_initial_pid_namespace
 ENTRIES = 65_536
 COMM_BYTES = 15
 _LARGEST_ID = 2**32 - 2
+_LARGEST_PORT = 65_535
+_IS_PID_NS = 1 << 63  # IS_PID_NS of bpf/common.h
+
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,39 +36,145 @@ class Filters:
     comm: tuple[bytes, ...] = ()
     uid: tuple[int, ...] = ()
     cgroup: tuple[int, ...] = ()
+    container: tuple[int, ...] = ()
+    """Ids of cgroups, and inodes of pid namespaces with the topmost bit set."""
+    containers: bool = False
     followed: bool = False
+    port: tuple[int, ...] = ()
+    daddr: tuple[IPNetwork, ...] = ()
+    family: int | None = None
     words: tuple[str, ...] = field(default=(), compare=False)
     """The filters as option=value, for the recording."""
 
+    @property
+    def by_task(self) -> bool:
+        """Whether any of the filters in ``bpf/filters.c`` is in use."""
+        return bool(self.pid or self.comm or self.uid or self.cgroup or self.container or self.followed)
+
     def flags(self) -> list[str]:
         """Return the compiler flags that switch the filters in use on; none when everything is wanted."""
-        names = [name for name in ("pid", "comm", "uid", "cgroup", "followed") if getattr(self, name)]
-        return [f"-DFILTER_{name}" for name in names] + ([f"-DFILTER_ENTRIES={ENTRIES}"] if names else [])
+        names = [name for name in ("pid", "comm", "uid", "cgroup", "container", "containers", "followed", "port") if getattr(self, name)]
+        flags = [f"-DFILTER_{name}" for name in names] + ([f"-DFILTER_ENTRIES={ENTRIES}"] if self.by_task else [])
+        if self.daddr:
+            flags.append(f"-DFILTER_daddr={len(self.daddr)}")
+        if self.family:
+            flags.append(f"-DFILTER_family={self.family}")
+        return flags
 
-    def map_keys(self) -> list[tuple[str, int | bytes]]:
-        """Return (map, key) of all values."""
-        values: dict[str, tuple[int | bytes, ...]] = {"pid": self.pid, "comm": self.comm, "uid": self.uid, "cgroup": self.cgroup}
+    def map_keys(self, source: str) -> list[tuple[str, int | bytes]]:
+        """Return (map, key) of all values whose maps are in ``bpf/<source>.c``."""
+        values: dict[str, tuple[int | bytes, ...]] = {}
+        if source == "filters":
+            values = {"pid": self.pid, "comm": self.comm, "uid": self.uid, "cgroup": self.cgroup, "container": self.container}
+        elif source == "tcp":
+            values = {"port": self.port, "daddr": tuple(_prefix_key(network) for network in self.daddr)}
         return [(f"filter_{name}", key) for name, keys in values.items() for key in keys]
 
 
-def parse(pids: Sequence[int], comms: Sequence[str], users: Sequence[str], cgroups: Sequence[str], follow: bool) -> Filters:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The filters as the user wrote them."""
+
+    pid: Sequence[int] = ()
+    comm: Sequence[str] = ()
+    uid: Sequence[str] = ()
+    cgroup: Sequence[str] = ()
+    container: Sequence[str] = ()
+    containers_only: bool = False
+    follow_children: bool = False
+    port: Sequence[str] = ()
+    daddr: Sequence[str] = ()
+    family: int | None = None
+
+    def words(self) -> tuple[str, ...]:
+        """Return them as option=value, for the recording."""
+        words: list[str] = []
+        for option in fields(self):
+            value = getattr(self, option.name)
+            name = option.name.replace("_", "-")
+            if value is True:
+                words.append(name)
+            elif isinstance(value, int) and value:
+                words.append(f"{name}={value}")
+            elif value and not isinstance(value, int):
+                words += [f"{name}={one}" for one in value]
+        return tuple(words)
+
+
+def parse(wishes: Wishes) -> Filters:
     """Return the filters for the options' values. Raise RecorderError (exit 2) for a value that nothing can match."""
-    if (pids or follow) and not in_initial_pid_namespace():
-        option = "--pid" if pids else "--follow-children"
+    options = {"--pid": wishes.pid, "--follow-children": wishes.follow_children, "--container": wishes.container}
+    if (option := next((name for name, value in options.items() if value), None)) and not in_initial_pid_namespace():
         hint = "record on the host itself, or filter by --comm, --uid or --cgroup"
         raise RecorderError(f"{option}: process ids in this pid namespace are not those that the kernel records", hint)
-    words = [f"pid={pid}" for pid in pids] + [f"comm={comm}" for comm in comms]
-    words += [f"uid={user}" for user in users] + [f"cgroup={cgroup}" for cgroup in cgroups]
-    if follow:
-        words.append("follow-children")
+    if wishes.family not in (None, 4, 6):
+        raise RecorderError(f"--family {wishes.family}: there are 4 and 6", "try: --family 4")
     return Filters(
-        pid=tuple(_pid(pid) for pid in pids),
-        comm=tuple(_comm(comm) for comm in comms),
-        uid=tuple(_uid(user) for user in users),
-        cgroup=tuple(_cgroup(cgroup) for cgroup in cgroups),
-        followed=follow,
-        words=tuple(words),
+        pid=tuple(_pid(pid) for pid in wishes.pid),
+        comm=tuple(_comm(comm) for comm in wishes.comm),
+        uid=tuple(_uid(user) for user in wishes.uid),
+        cgroup=tuple(_cgroup(cgroup) for cgroup in wishes.cgroup),
+        container=_containers(wishes.container),
+        containers=wishes.containers_only,
+        followed=wishes.follow_children,
+        port=tuple(sorted({port for ports in wishes.port for port in _ports(ports)})),
+        daddr=tuple(_network(network) for network in wishes.daddr),
+        family=wishes.family,
+        words=wishes.words(),
     )
+
+
+def _ports(text: str) -> range:
+    """Return the ports of ``443`` or ``8000-8100``."""
+    low, dash, high = text.partition("-")
+    if low.isdecimal() and (high.isdecimal() or not dash):
+        ports = range(int(low), int(high or low) + 1)
+        if ports and ports[0] >= 1 and ports[-1] <= _LARGEST_PORT:
+            return ports
+    raise RecorderError(
+        f"--port {shlex.quote(text)}: give a port from 1 to {_LARGEST_PORT}, or two as LOW-HIGH", "try: --port 443, or: --port 8000-8100"
+    )
+
+
+def _network(text: str) -> IPNetwork:
+    """Return the network of an address or a CIDR."""
+    try:
+        network = ipaddress.ip_network(text)
+        if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):  # on the wire that is IPv4
+            return ipaddress.IPv4Network((network.network_address.packed[12:], network.prefixlen - _MAPPED.prefixlen))
+        return network
+    except ValueError as error:
+        hint = "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"
+        with contextlib.suppress(ValueError):
+            hint = f"did you mean {ipaddress.ip_network(text, strict=False)}?"
+        raise RecorderError(f"--daddr {text}: {error}", hint) from error
+
+
+def _prefix_key(network: IPNetwork) -> bytes:
+    """Return the key of ``network`` in a trie of IP versions and IPv6 prefixes, into which IPv4 is mapped: ``struct prefix`` of bpf/tcp.c."""
+    before = _MAPPED.network_address.packed[:12] if network.version == 4 else b""
+    return struct.pack("=IB", 8 + 8 * len(before) + network.prefixlen, network.version) + before + network.network_address.packed
+
+
+def _containers(names: Sequence[str]) -> tuple[int, ...]:
+    """Return what tells the containers of those names apart: their cgroups or, where those say nothing, their pid namespaces."""
+    if not names:
+        return ()
+    from recorder.containers import find, running
+
+    known = running()
+    found = [container for name in names for container in find(name, known)]
+    cgroups = {_root_of(path, container.container_id) for container in found if container.container_id for path in container.cgroup_paths}
+    bare = {_IS_PID_NS | container.pid_ns for container in found if not container.container_id}
+    return tuple({_cgroup(path) for path in cgroups} | bare)
+
+
+def _root_of(path: str, container_id: str) -> str:
+    """Return ``path`` up to the folder that makes it the container's: what runs below it belongs to it."""
+    from recorder.containers import identify
+
+    prefixes = itertools.accumulate(path.split("/"), lambda before, part: f"{before}/{part}")
+    return next((prefix for prefix in prefixes if identify(prefix).container_id == container_id), path)
 
 
 def _pid(pid: int) -> int:
@@ -95,8 +212,8 @@ def _uid(user: str) -> int:
 
 
 def _mounts() -> list[Path]:
-    """Return where the cgroup file systems are mounted: v2, and v1's memory controller."""
-    return [mount.path for mount in mounts("cgroup", "cgroup2") if mount.kind == "cgroup2" or "memory" in mount.options]
+    """Return where the cgroup file systems are mounted: v2 first, as for the kernel side, then v1's memory controller."""
+    return [mount.path for kind in ("cgroup2", "cgroup") for mount in mounts(kind) if kind == "cgroup2" or "memory" in mount.options]
 
 
 def _cgroup(cgroup: str) -> int:

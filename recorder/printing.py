@@ -7,6 +7,7 @@ is said, and never rows of the recording.
 from __future__ import annotations
 
 import bisect
+import errno
 import queue
 import threading
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from recorder.writer import Stream
 
 _BLOCKS = 256
 _BLOCK_ROWS = 4_096
-HEADER = f"{'TIME':15} {'EVENT':8} {'PID':>7} {'PPID':>7} {'UID':>6} {'COMM':16} DETAIL"
+HEADER = f"{'TIME':15} {'EVENT':11} {'PID':>7} {'PPID':>7} {'UID':>6} {'COMM':16} DETAIL"
 
 # Tables come in chunks of their own, up to a fifth of a second late: lines wait this long to be put in order.
 _ORDER_NS = NANOSECONDS // 2
@@ -45,14 +46,70 @@ def _exit(row: Row) -> str:
     return f"{how} after {row['duration_ns'] / 1e9:.3f} s"
 
 
-_DETAILS: dict[str, Callable[[Row], str]] = {"clone": _clone, "exec": _exec, "exit": _exit}
+def _end(row: Row, address: str, port: str) -> str:
+    """Return one end of a connection as URLs have it: IPv6 in brackets."""
+    text = "?" if row[address] is None else row[address]
+    zone = f"%{row['scope_id']}" if row["scope_id"] and row[f"{address}_scope"] == "link_local" else ""
+    return (f"[{text}{zone}]" if ":" in text else text) + f":{'?' if row[port] is None else row[port]}"
+
+
+def _ends(row: Row, arrow: str) -> str:
+    return f"{_end(row, 'saddr', 'sport')} {arrow} {_end(row, 'daddr', 'dport')}"
+
+
+def _error(number: int) -> str:
+    return errno.errorcode.get(number, f"errno {number}")
+
+
+def _tcp_connect(row: Row) -> str:
+    result = _error(row["errno"]) if row["errno"] else row["outcome"]
+    latency = "" if row["latency_ns"] is None else f" after {row['latency_ns'] / 1e6:.3f} ms"
+    marks = "".join(f" {mark.removeprefix('is_')}" for mark in ("is_fastopen", "is_mptcp") if row[mark])
+    return f"{_ends(row, '->')} {result}{latency}{marks}"
+
+
+def _tcp_accept(row: Row) -> str:
+    queued = "" if row["queued_ns"] is None else f" queued {row['queued_ns'] / 1e6:.3f} ms"
+    return _ends(row, "<-") + queued + (" mptcp" if row["is_mptcp"] else "")
+
+
+def _tcp_close(row: Row) -> str:
+    arrow = {"outbound": "->", "inbound": "<-"}.get(row["direction"], "--")
+    after = "" if row["duration_ns"] is None else f" after {row['duration_ns'] / 1e9:.3f} s"
+    how = f" {_error(row['errno'])}" if row["errno"] else ""
+    again = f" retransmits {row['retransmits']}" if row["retransmits"] else ""
+    return f"{_ends(row, arrow)} sent {row['bytes_sent']} received {row['bytes_received']} bytes{after}{again}{how}"
+
+
+def _tcp_socket(row: Row) -> str:
+    if row["state"] == "listen":
+        return f"{_end(row, 'saddr', 'sport')} listen"
+    return f"{_ends(row, '->' if row['direction'] == 'outbound' else '<-')} {row['state']}"
+
+
+def _container(row: Row) -> str:
+    known = (row["name"], row["runtime"], row["container_id"] and row["container_id"][:12], row["image"])
+    return " ".join([row["nodename"], *(text for text in known if text), row["cgroup_path"]])
+
+
+_DETAILS: dict[str, Callable[[Row], str]] = {
+    "clone": _clone,
+    "exec": _exec,
+    "exit": _exit,
+    "tcp_connect": _tcp_connect,
+    "tcp_accept": _tcp_accept,
+    "tcp_close": _tcp_close,
+    "tcp_socket": _tcp_socket,
+    "container": _container,
+}
 
 
 def line(table: str, row: Row) -> str:
     """Return one row as a line without control characters."""
     time = row["ts"].strftime("%H:%M:%S.%f")
     detail = _DETAILS[table](row)
-    return printable(f"{time} {table:8} {row['pid']:7} {row['ppid']:7} {row['uid']:6} {row['comm']:16} {detail}")
+    pid, ppid, uid, comm = ("-" if row[name] is None else row[name] for name in ("pid", "ppid", "uid", "comm"))
+    return printable(f"{time} {table:11} {pid:>7} {ppid:>7} {uid:>6} {comm:16} {detail}")
 
 
 class Printer(threading.Thread):

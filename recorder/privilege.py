@@ -22,6 +22,16 @@ def in_initial_pid_namespace() -> bool:
     return Path("/proc/self/ns/pid").stat().st_ino == _INITIAL_PID_NAMESPACE
 
 
+def initial_mount_namespace() -> int:
+    """Return the inode of the host's mount namespace: that of kthreadd, which nobody can move, else the nearest that can be seen."""
+    for process in ("2", "1"):
+        try:
+            return Path(f"/proc/{process}/ns/mnt").stat().st_ino
+        except OSError:  # in a container, or a process with more capabilities than this one
+            continue
+    return Path("/proc/self/ns/mnt").stat().st_ino
+
+
 def effective() -> frozenset[str]:
     """Return the names of those of :data:`CAPABILITIES` that are in force."""
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -40,6 +40,8 @@ class Options:
     """The tracers were asked for by name: each of their probes must attach."""
     duration: float | None = None
     ring_mib: int = 16
+    sockets: int = 131_072
+    """Connections that are open or under way at once and whose process is known."""
     segment_seconds: float = 5.0
     force: bool = False
     argv: bool = True
@@ -143,6 +145,11 @@ class Session:
         self._folder.write_rows(TABLES["probe"], probes)
         row = recording_row(self.options, self._clock.offset_ns, self._start_ns, end_ns, reason, clean)
         self._folder.write_rows(TABLES["recording"], [row])
+
+    @property
+    def notes(self) -> list[str]:
+        """What attaching changed on the host."""
+        return self.attached.notes if self.attached else []
 
     def progress(self) -> Progress:
         """Return where the recording stands: records moved so far, losses as of the last second."""

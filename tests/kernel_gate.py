@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from recorder.bpf_program import load_bcc
 from recorder.btf import VMLINUX
 from recorder.errors import RecorderError
+from recorder.libraries import load_bcc
 
 REQUIRED = "BPFTAPE_REQUIRE_KERNEL"
 

@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 from recorder.folder import RecordingFolder
-from recorder.schema import TABLES, Table, Type
+from recorder.schema import TABLES, TASK, Table, Type
 from tests.support import REPO
 
 Row = dict[str, Any]
@@ -21,7 +21,16 @@ Rows = dict[str, list[Row]]
 RECORDING_ID = uuid.UUID("5eed0000000000000000000000000001")
 
 # What is the same in every row is left out of the CSV files.
-_DEFAULTS: Row = {"uid": 0, "cgroup_id": 1, "pid_ns": 4026531836, "net_ns": 4026531840, "pid_ns_level": 0, "filename_truncated": False}
+_DEFAULTS: Row = {
+    "uid": 0,
+    "cgroup_id": 1,
+    "pid_ns": 4026531836,
+    "net_ns": 4026531840,
+    "pid_ns_level": 0,
+    "filename_truncated": False,
+    "is_fastopen": False,
+    "is_mptcp": False,
+}
 
 _CONVERT: dict[Type, Callable[[str], Any]] = {
     Type.BOOL: {"true": True, "false": False}.__getitem__,
@@ -67,6 +76,8 @@ def _row(table: Table, fields: Mapping[str, str]) -> Row:
             row[column.name] = _CONVERT[column.type](text)
         else:
             row[column.name] = json.loads(f'"{text}"') if "\\" in text else text
+    if "pid" in row and row["pid"] is None:  # nobody known: the socket's net namespace is all that is left of a task's columns
+        row |= dict.fromkeys(column.name for column in TASK if column.name != "net_ns")
     return row
 
 

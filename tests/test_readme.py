@@ -24,7 +24,7 @@ def test_readme_commands_print_what_the_readme_shows(repo: Path, update_golden: 
     readme = repo / "README.md"
     text = readme.read_text()
     blocks = list(BLOCK.finditer(text))
-    assert len(blocks) == 5
+    assert len(blocks) == text.count("```console") >= 5
     fresh = BLOCK.sub(lambda block: f"```console\n$ {block['command']}\n{_printed(block['command'], repo)}```", text)
     if update_golden:
         readme.write_text(fresh)

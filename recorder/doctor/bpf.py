@@ -11,9 +11,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from recorder import bpf_program
+from recorder import bpf_program, libraries, tracefs
 from recorder.bpf_program import BpfProgram
 from recorder.btf import Btf, relocate
 from recorder.doctor.check import Check, Status, not_checked
@@ -23,7 +23,8 @@ from recorder.tracers import Probe, all_tracers
 if TYPE_CHECKING:
     from recorder.session import Options
 
-_CLONE_NEWNET = 0x40000000
+_CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
+_MS_REC_PRIVATE = 1 << 14 | 1 << 18
 # The loopback interface is the first one of every net namespace.
 _LOOPBACK = 1
 
@@ -31,17 +32,17 @@ _LOOPBACK = 1
 def bcc() -> Check:
     """Find BCC and load it."""
     try:
-        module = bpf_program.load_bcc()
+        module = libraries.load_bcc()
     except RecorderError as error:
         return Check("BCC", Status.MISSING, error.message, error.hint, Exit.BPF)
     except Exception as error:  # another package of that name may do anything when it is imported
-        return Check("BCC", Status.MISSING, f"it does not load: {error!r}", bpf_program.INSTALL_BCC, Exit.BPF)
+        return Check("BCC", Status.MISSING, f"it does not load: {error!r}", libraries.INSTALL_BCC, Exit.BPF)
     return Check("BCC", Status.OK, f"{getattr(module, '__version__', 'of unknown version')} in {Path(str(module.__file__)).parent}")
 
 
 def wrong_bcc() -> Iterator[Check]:
     """Look for the crystallography library that PyPI calls bcc: among the folders where BCC may be, and in this environment."""
-    for folder in bpf_program.bcc_candidates():
+    for folder in libraries.bcc_candidates():
         if (folder / "__init__.py").is_file() and not (folder / "libbcc.py").is_file():
             yield Check("bcc of PyPI", Status.NOTE, f"{folder} is another package of that name, and not used", "uninstall it with its own pip")
     try:
@@ -56,7 +57,7 @@ def wrong_bcc() -> Iterator[Check]:
 def libbpf() -> Check:
     """Find libbpf, which makes the links of XDP programs."""
     try:
-        lib = bpf_program.load_libbpf()
+        lib = libraries.load_libbpf()
     except RecorderError as error:
         return Check("libbpf", Status.MISSING, f"{error.message}; drops need it", error.hint)
     try:
@@ -79,6 +80,8 @@ def _words(reason: str) -> str:
 
 
 def _refusal_fix(reason: str) -> str:
+    if reason.startswith("tracefs "):
+        return f"mount it as the host's root: mount -t tracefs tracefs {tracefs.PLACE}"
     if "not permitted" not in reason:
         return "bring BCC up to date; if that does not help, report it with this line"
     seccomp = [line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Seccomp:")]
@@ -121,7 +124,7 @@ def _xdp(program: BpfProgram, btf: Btf) -> Check:
     if btf.struct("bpf_xdp_link") is None:
         return Check("XDP", Status.MISSING, "this kernel has no links for XDP, so no packet can be dropped", "boot Linux 5.9 or newer")
     try:
-        _in_own_net_namespace(lambda: program.attach_generic_xdp("doctor_xdp_program", _LOOPBACK))
+        _in_own_namespace(_CLONE_NEWNET, "net", lambda: program.attach_generic_xdp("doctor_xdp_program", _LOOPBACK))
     except (RecorderError, OSError) as error:
         return Check("XDP", Status.MISSING, f"no program can be attached, so no packet can be dropped: {error}", _refusal_fix(str(error)))
     finally:
@@ -129,14 +132,14 @@ def _xdp(program: BpfProgram, btf: Btf) -> Check:
     return Check("XDP", Status.OK, "loaded, attached by a link to the loopback of a net namespace of its own, and detached")
 
 
-def _in_own_net_namespace(action: Callable[[], None]) -> None:
-    """Run ``action`` in a thread with a net namespace of its own, which ends with the thread. Raise what it raises, and OSError."""
+def _in_own_namespace(flag: int, kind: str, action: Callable[[], None]) -> None:
+    """Run ``action`` in a thread with a namespace of its own, which ends with the thread. Raise what it raises, and OSError."""
     raised: list[Exception] = []
 
     def run() -> None:
         try:
-            if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), f"net namespace: {os.strerror(ctypes.get_errno())}")
+            if ctypes.CDLL(None, use_errno=True).unshare(flag):
+                raise OSError(ctypes.get_errno(), f"{kind} namespace: {os.strerror(ctypes.get_errno())}")
             action()
         except Exception as error:
             raised.append(error)
@@ -159,15 +162,20 @@ def statistics() -> Iterator[Check]:
     yield Check("BPF run statistics", Status.OK, "the kernel times BPF programs when asked to")
 
 
-def _all_probes() -> Iterator[tuple[str, Probe]]:
+def _wanted_probes(btf: Btf | None) -> Iterator[tuple[str, Probe]]:
+    """Yield the probes of all tracers, by tracer; only those that this kernel's recordings have, where it is known."""
     for name, tracer in all_tracers().items():
         for probe in tracer.probes:
-            yield name, probe
+            if btf is None or probe.when(btf):
+                yield name, probe
 
 
-def _known_to(btf: Btf, probe: Probe) -> bool:
-    if probe.kind == "iterator":
-        return btf.struct(f"bpf_iter__{probe.hook}") is not None
+def _is_known_to(btf: Btf, probe: Probe) -> bool | None:
+    """Say whether the kernel's types have the hook; None where they do not tell."""
+    if probe.kind in ("iterator", "map_iterator"):
+        return btf.struct(probe.function) is not None  # bpf_iter__TARGET is the name of its context, too
+    if probe.kind == "tracepoint":
+        return None
     return btf.raw_tracepoint_arguments(probe.hook) is not None
 
 
@@ -175,17 +183,18 @@ def hooks(btf: Btf | None, obstacle: str | None) -> list[Check]:
     """Look for every hook of every tracer in the kernel's types and, where no ``obstacle`` is named, attach and detach each."""
     reasons = {} if obstacle else _attach_all()
     found = []
-    for tracer, probe in _all_probes():
+    for tracer, probe in _wanted_probes(btf):
         name = f"hook {tracer}:{probe.hook}"
         without = f"a recording has no rows in {', '.join(probe.tables)}"
-        if btf and not _known_to(btf, probe):
+        known = _is_known_to(btf, probe) if btf else None
+        if known is False:
             found.append(Check(name, Status.MISSING, f"this kernel has no {probe.kind} of that name: {without}", "boot a newer kernel"))
         elif obstacle:
-            found.append(not_checked(name, f"{obstacle} ({probe.kind}{', which the kernel has' if btf else ''})"))
+            found.append(not_checked(name, f"{obstacle} ({probe.kind}{', which the kernel has' if known else ''})"))
         elif reason := reasons[tracer, str(probe)]:
             found.append(Check(name, Status.MISSING, f"{probe.kind} cannot be attached: {_words(reason)}: {without}", _refusal_fix(reason)))
         else:
-            found.append(Check(name, Status.OK, f"{probe.kind}, attached and detached"))
+            found.append(Check(name, Status.OK, f"{probe.kind}, {'loaded' if probe.kind == 'map_iterator' else 'attached and detached'}"))
     if all(check.status is Status.MISSING for check in found):  # one hook is enough for a recording, none is not
         fix = "boot a kernel with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_EVENTS=y"
         return [Check(check.name, check.status, check.text, fix, Exit.BPF) for check in found]
@@ -196,6 +205,34 @@ def _attach_all() -> dict[tuple[str, str], str | None]:
     """Attach every probe as ``record`` does, and detach it; return why each failed by (tracer, probe), None where it did not."""
     from recorder.attach import try_to_attach
 
-    attached = try_to_attach(_options(), 0)
-    attached.close()
-    return {(row["tracer"], row["hook"]): row["reason"] for row in attached.probes}
+    rows: list[dict[str, Any]] = []
+
+    def attach() -> None:
+        attached = try_to_attach(_options(), 0)
+        attached.close()
+        rows.extend(attached.probes)
+
+    _with_mounts_of_our_own(attach)
+    return {(row["tracer"], row["hook"]): row["reason"] for row in rows}
+
+
+def _with_mounts_of_our_own(action: Callable[[], None]) -> None:
+    """Run ``action`` where the tracefs that it mounts is seen by nobody else and leaves with it; as it is where that is not needed or allowed."""
+    if tracefs.is_mounted():
+        action()
+        return
+    apart = False
+
+    def run() -> None:
+        nonlocal apart
+        if ctypes.CDLL(None, use_errno=True).mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC_PRIVATE), None):
+            raise OSError(ctypes.get_errno(), "mounts cannot be made private")
+        apart = True
+        action()
+
+    try:
+        _in_own_namespace(_CLONE_NEWNS, "mount", run)
+    except OSError:
+        if apart:
+            raise
+        action()  # who may not have mounts of their own may not mount tracefs either, and that is what it will say

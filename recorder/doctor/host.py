@@ -25,7 +25,7 @@ _PURPOSES = {
     "CAP_BPF": "make maps and load programs",
     "CAP_PERFMON": "read kernel memory and attach to tracepoints",
     "CAP_NET_ADMIN": "attach XDP programs, which drops need",
-    "CAP_SYS_ADMIN": "time BPF programs, for the cost table",
+    "CAP_SYS_ADMIN": "time BPF programs, for the cost table, and mount tracefs where it is not",
     "CAP_SYS_PTRACE": "read which program other users' processes run, for the process table",
 }
 
@@ -138,15 +138,15 @@ def unprivileged_bpf() -> Iterator[Check]:
 
 
 def tracefs() -> Iterator[Check]:
-    """Look where tracefs is; raw tracepoints do without it."""
+    """Look where tracefs is: tracepoints that are not raw ones need it."""
     if found := mounts("tracefs"):
         yield Check("tracefs", Status.OK, f"mounted at {found[0].path}")
         return
     place = SYS / "kernel/tracing"
     if place.is_dir():
-        yield Check("tracefs", Status.NOTE, f"not mounted, and no tracer needs it; its place is {place}", f"mount -t tracefs tracefs {place}")
+        yield Check("tracefs", Status.NOTE, f"not mounted; record mounts it at {place} when it needs it, and leaves it there")
     else:
-        yield Check("tracefs", Status.NOTE, f"this kernel has none (no {place}), and no tracer needs it")
+        yield Check("tracefs", Status.NOTE, f"this kernel has none (no {place}); tracepoints that are not raw ones need it")
 
 
 def jit() -> Iterator[Check]:

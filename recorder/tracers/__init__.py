@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One attachment: a ``raw_tracepoint`` (its hook's name) or an ``iterator`` (its target's), the C function, and the tables that need it."""
+    """One attachment: its kind, what it is attached to, the C function, the tables that need it, and on which kernels it is wanted.
+
+    The kinds are ``raw_tracepoint`` (name), ``tracepoint`` (category:name), ``iterator`` (target; run once, at the start) and ``map_iterator``
+    (one of the program's maps; run once, when all else is detached).
+    """
 
     kind: str
     hook: str
     function: str
     tables: tuple[str, ...]
+    when: Callable[[Btf], bool] = lambda _: True
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.hook}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder import __version__, bpf_program, btf, doctor, mounts, privilege
+from recorder import __version__, btf, doctor, libraries, mounts, privilege
 from recorder.doctor import as_json, as_text, bpf, host, summary, verdict
 from recorder.doctor.check import Check, Status, collect
 from recorder.errors import Exit, RecorderError
@@ -96,9 +96,9 @@ def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((host, "PROC"), (host, "SYS"), (mounts, "MOUNTINFO"), (btf, "VMLINUX"), (host, "VMLINUX")):
         monkeypatch.setattr(module, name, tmp_path / "absent")
     monkeypatch.setattr(privilege, "effective", lambda: next(iter(())))
-    monkeypatch.setattr(bpf_program, "load_libbpf", no_libbpf)
+    monkeypatch.setattr(libraries, "load_libbpf", no_libbpf)
     monkeypatch.setenv("BPFTAPE_BCC", str(tmp_path / "absent"))
-    bpf_program.load_bcc.cache_clear()
+    libraries.load_bcc.cache_clear()
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -108,7 +108,7 @@ def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("nothing")
 def test_a_system_without_anything_still_gets_every_line() -> None:
     checks = doctor.examine()
-    bpf_program.load_bcc.cache_clear()
+    libraries.load_bcc.cache_clear()
     found = {check.name: check for check in checks}
     assert list(found)[:2] == ["kernel", "BTF"]
     assert {name for name, check in found.items() if check.status is Status.OK} == {"kernel"}
@@ -123,7 +123,7 @@ def test_a_system_without_anything_still_gets_every_line() -> None:
 @pytest.mark.usefixtures("nothing")
 def test_every_hook_of_every_tracer_has_a_line() -> None:
     hooks = {check.name for check in doctor.examine() if check.name.startswith("hook ")}
-    bpf_program.load_bcc.cache_clear()
+    libraries.load_bcc.cache_clear()
     assert hooks == {f"hook {name}:{probe.hook}" for name, tracer in all_tracers().items() for probe in tracer.probes}
     assert len(hooks) >= 4
 
@@ -163,14 +163,51 @@ def test_no_hook_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(check.fix for check in checks)
 
 
+MIXED = (
+    Probe("raw_tracepoint", "good", "on_good", ("a",)),
+    Probe("tracepoint", "syscalls:sys_exit_odd", "on_odd", ("b",)),
+    Probe("iterator", "odd", "bpf_iter__odd", ("c",)),
+    Probe("map_iterator", "some_map", "bpf_iter__map", ("d",)),
+    Probe("tracepoint", "syscalls:not_here", "on_not_here", ("e",), when=lambda _: False),
+)
+
+
+class FewTypes(AllTypes):
+    """A kernel without iterators over maps."""
+
+    def struct(self, name: str) -> tuple[int, dict[str, int]] | None:
+        return (8, {}) if name == "bpf_iter__odd" else None
+
+
+def test_each_kind_of_hook_is_looked_for_where_the_kernel_tells_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "tracefs is not mounted, and cannot be at /sys/kernel/tracing: Operation not permitted"
+    reasons = {("t", str(probe)): reason if probe.kind == "tracepoint" else None for probe in MIXED}
+    monkeypatch.setattr(bpf, "all_tracers", lambda: {"t": Tracer("", MIXED, lambda _: {})})
+    monkeypatch.setattr(bpf, "_attach_all", lambda: reasons)
+    assert [check.text for check in bpf.hooks(FewTypes(), "needs root")] == [
+        "not checked: needs root (raw_tracepoint, which the kernel has)",
+        "not checked: needs root (tracepoint)",
+        "not checked: needs root (iterator, which the kernel has)",
+        "this kernel has no map_iterator of that name: a recording has no rows in d",
+    ]
+    good, refused, iterator, over_map = bpf.hooks(AllTypes(), None)
+    assert (good.text, iterator.text, over_map.text) == (
+        "raw_tracepoint, attached and detached",
+        "iterator, attached and detached",
+        "map_iterator, loaded",
+    )
+    assert refused.text == f"tracepoint cannot be attached: {reason}: a recording has no rows in b"
+    assert refused.fix == "mount it as the host's root: mount -t tracefs tracefs /sys/kernel/tracing"
+
+
 def test_another_package_called_bcc_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = tmp_path / "bcc"
     wrong.mkdir()
     (wrong / "__init__.py").write_text("crystals = True\n")
     monkeypatch.setenv("BPFTAPE_BCC", str(wrong))
-    bpf_program.load_bcc.cache_clear()
+    libraries.load_bcc.cache_clear()
     check = bpf.bcc()
-    bpf_program.load_bcc.cache_clear()
+    libraries.load_bcc.cache_clear()
     assert (check.status, check.code) == (Status.MISSING, Exit.BPF)
     assert f"the bcc at {wrong} is another package" in check.text
     assert "python3-bpfcc" in check.fix
@@ -181,7 +218,7 @@ def test_bcc_that_breaks_while_it_loads_is_a_line(tmp_path: Path, monkeypatch: p
     for text, said in (("raise ImportError('libbcc.so.0')", "does not load: libbcc.so.0"), ("1 / 0", "ZeroDivisionError")):
         (tmp_path / "__init__.py").write_text(text + "\n")
         monkeypatch.setenv("BPFTAPE_BCC", str(tmp_path))
-        bpf_program.load_bcc.cache_clear()
+        libraries.load_bcc.cache_clear()
         check = bpf.bcc()
         assert (check.status, check.code) == (Status.MISSING, Exit.BPF)
         assert said in check.text

@@ -119,8 +119,12 @@ def test_in_a_pid_namespace_the_processes_from_before_are_said_to_be_missing(tmp
     words = ["unshare", "--pid", "--fork", "--mount-proc", RECORD, "--output", str(path), "--", "/bin/true"]
     assert subprocess.run(words, capture_output=True, timeout=PATIENCE_SECONDS, check=False).returncode == 0
     recording = Recording(path)
-    (probe,) = recording.rows("probe", hook="iterator:task")
-    assert (probe["status"], recording.table("process")) == ("failed", [])
-    assert "pid namespace" in probe["reason"]
-    assert not any(row["attached"] for row in recording.rows("coverage", table="process"))
+    iterators = [probe for probe in recording.table("probe") if probe["hook"].startswith("iterator:")]
+    assert {probe["tracer"] for probe in iterators} == {"clone", "container", "tcp"}
+    for probe in iterators:
+        assert probe["status"] == "failed", probe["hook"]
+        assert "pid namespace" in probe["reason"], probe["hook"]
+    for table in ("process", "tcp_socket", "container"):
+        assert not any(row["attached"] for row in recording.rows("coverage", table=table)), table
+    assert recording.table("process") == recording.table("tcp_socket") == []
     assert recording.rows("exec", filename="/bin/true")

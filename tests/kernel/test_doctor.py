@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from recorder import bpf_program
+from recorder import libraries
 from recorder.bpf_program import BpfProgram
+from recorder.btf import Btf
 from recorder.doctor import examine
 from recorder.errors import RecorderError
 from recorder.tracers import all_tracers
@@ -42,7 +43,8 @@ def test_this_machine_can_record(cli: Cli) -> None:
     code, summary, checks = doctor(cli)
     assert code == 0, checks
     assert summary.startswith("this host can record")
-    hooks = {f"hook {name}:{probe.hook}" for name, tracer in all_tracers().items() for probe in tracer.probes}
+    btf = Btf.of_running_kernel()
+    hooks = {f"hook {name}:{probe.hook}" for name, tracer in all_tracers().items() for probe in tracer.probes if probe.when(btf)}
     required = {"BTF", "CAP_BPF", "CAP_PERFMON", "BCC", "ring buffer", *hooks}
     assert {name: checks[name]["text"] for name in required if checks[name]["status"] != "ok"} == {}
     assert {name for name, check in checks.items() if "not checked" in check["text"]} == set()
@@ -82,6 +84,29 @@ def test_without_proc_and_sys_every_check_is_still_there(cli: Cli) -> None:
     assert code == 70
     assert whole - set(checks) <= {name for name in whole if name.startswith("CAP_")}
     assert checks["capabilities"]["text"].startswith("not known: ")
+
+
+def test_what_needs_tracefs_is_tried_where_it_is_not_mounted_and_leaves_no_mount(cli: Cli, tmp_path: Path) -> None:
+    after = tmp_path / "mountinfo"
+    unmount = f'umount /sys/kernel/tracing 2>/dev/null; "$@"; code=$?; cp /proc/self/mountinfo {after}; exit $code'
+    code, _, checks = doctor(cli, ["unshare", "--mount", "sh", "-c", unmount, "sh"])
+    assert code == 0
+    assert (checks["tracefs"]["status"], checks["tracefs"]["fix"]) == ("note", None)
+    assert checks["tracefs"]["text"].startswith("not mounted; record mounts it at /sys/kernel/tracing")
+    assert checks["hook tcp:syscalls:sys_exit_connect"]["text"] == "tracepoint, attached and detached"
+    assert " - tracefs " not in after.read_text()
+
+
+def test_what_needs_tracefs_is_missing_where_it_cannot_be_mounted(cli: Cli) -> None:
+    unmount = 'umount /sys/kernel/tracing 2>/dev/null; exec setpriv --bounding-set=-sys_admin "$@"'
+    code, _, checks = doctor(cli, ["unshare", "--mount", "sh", "-c", unmount, "sh"])
+    assert code == 0
+    for hook in ("sys_exit_connect", "sys_exit_accept", "sys_exit_accept4"):
+        check = checks[f"hook tcp:syscalls:{hook}"]
+        assert check["status"] == "missing"
+        assert "tracefs is not mounted, and cannot be at /sys/kernel/tracing: Operation not permitted" in check["text"]
+        assert check["fix"] == "mount it as the host's root: mount -t tracefs tracefs /sys/kernel/tracing"
+    assert checks["hook tcp:inet_sock_set_state"]["status"] == "ok"
 
 
 @pytest.mark.parametrize(("content", "said"), [("crystals = 1", "is another package"), ("import nothing_of_that_name", "does not load")])
@@ -147,16 +172,21 @@ def test_nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_kernels_own_reason_is_said_when_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    attach = BpfProgram.attach_raw_tracepoint
+    attach, attach_typed = BpfProgram.attach_raw_tracepoint, BpfProgram.attach_typed
 
     def wrong_name(program: BpfProgram, hook: str, function: str) -> int:
         return attach(program, "no_such_tracepoint" if hook == "task_newtask" else hook, function)
 
+    def wrong_type(program: BpfProgram, function: str, type_id: int) -> int:
+        return attach_typed(program, function, 1 if function == "on_task_newtask" else type_id)
+
+    # Which of the two is called depends on the kernel.
     monkeypatch.setattr(BpfProgram, "attach_raw_tracepoint", wrong_name)
+    monkeypatch.setattr(BpfProgram, "attach_typed", wrong_type)
     checks = {check.name: check for check in examine()}
     refused = checks["hook clone:task_newtask"]
     assert refused.status == "missing"
-    assert "No such file or directory" in refused.text
+    assert "No such file or directory" in refused.text or "attach_btf_id 1 is not a typedef" in refused.text
     assert "a recording has no rows in clone" in refused.text
     assert checks["hook clone:sched_process_exec"].status == "ok"
 
@@ -165,7 +195,7 @@ def test_xdp_is_missing_and_recording_goes_on_without_libbpf(monkeypatch: pytest
     def none() -> None:
         raise RecorderError("libbpf is not installed", "apt install libbpf1")
 
-    monkeypatch.setattr(bpf_program, "load_libbpf", none)
+    monkeypatch.setattr(libraries, "load_libbpf", none)
     checks = {check.name: check for check in examine()}
     assert checks["XDP"].status == "missing"
     assert "libbpf is not installed" in checks["XDP"].text

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from recorder.btf import Btf
+from recorder.tracers import all_tracers
 from tests.kernel.bpf_ids import exists, held
 from tests.kernel.harness import Recording, Spawner, eventually, recorder, true_path
 
 
+def perf_events(pid: int) -> int:
+    count = 0
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            count += "[perf_event]" in str(descriptor.readlink())
+    return count
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: signal.Signals(number).name)
 def test_no_program_map_or_link_stays_in_the_kernel(tmp_path: Path, number: signal.Signals) -> None:
-    # --follow-children has the most of everything: filters and their hooks besides the tracers.
+    # --follow-children has the most of everything: filters and their hooks besides the tracers, each with a program of its own.
+    btf = Btf.of_running_kernel()
+    functions = {(name, probe.function) for name, tracer in all_tracers().items() for probe in tracer.probes if probe.when(btf)}
     options = ["--follow-children", "--pid", "1", "--uid", "0"]
     read, write = os.pipe()
     with recorder(tmp_path / "r.bpftape", *options, command=["/bin/sh", "-c", "read _"], stdin=read) as running:
         os.close(read)
         objects = held(running.pid)
         assert {kind for kind, _ in objects} >= {"prog_id", "map_id"}
-        assert len([kind for kind, _ in objects if kind == "prog_id"]) >= 6
+        assert len([kind for kind, _ in objects if kind == "prog_id"]) == len(functions) + 2
+        # What tracepoints are attached by is no object of BPF: it holds its program, which would stay with it.
+        assert perf_events(running.pid) >= 3
         assert all(exists(*item) for item in objects)
         running.process.send_signal(number)
         running.process.wait()

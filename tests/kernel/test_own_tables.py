@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recorder.schema import TABLES, arrow_schema
+from tests.kernel.bpf_ids import held
 from tests.kernel.harness import PROGRAMS, Recording, Row, Spawner, boottime_ns, eventually, recorder, true_path
 
 EVENTS = ("clone", "exec", "exit", "process")
@@ -31,15 +32,6 @@ class Workload:
     after_ns: int
 
 
-def held_programs(pid: int) -> set[int]:
-    found = set()
-    for info in Path(f"/proc/{pid}/fdinfo").iterdir():
-        for line in info.read_text().splitlines():
-            if line.startswith("prog_id:"):
-                found.add(int(line.split()[1]))
-    return found
-
-
 def segments(path: Path, table: str) -> int:
     return sum(line["table"] == table for line in Recording(path).manifest())
 
@@ -50,7 +42,7 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
     before_ns = boottime_ns()
     with Spawner() as spawner, recorder(path, "--segment-seconds", 1) as running:
         began_ns = boottime_ns()
-        program_ids = held_programs(running.pid)
+        program_ids = {number for kind, number in held(running.pid) if kind == "prog_id"}
         children = []
         while segments(path, "exec") < 3:
             children += spawner.spawn(7, true_path())
@@ -78,7 +70,7 @@ def test_every_file_names_its_format_table_and_recording(workload: Workload) -> 
         assert all(field.metadata[b"doc"] for field in pq.read_schema(path))
         tables.add(line["table"])
         ids.add(words["bpftape.recording_id"])
-    assert tables == {"clone", "exec", "exit", "process", "recording", "probe", "coverage", "clock", "cost"}
+    assert {"clone", "exec", "exit", "process", "recording", "probe", "coverage", "clock", "cost"} <= tables <= set(TABLES)
     assert ids == {json.loads((workload.recording.path / "manifest.jsonl").read_text().splitlines()[0])["recording_id"]}
 
 
@@ -134,7 +126,7 @@ def test_the_recording_says_what_host_it_is_of(workload: Workload) -> None:
     assert about["cpus"] == os.cpu_count()
     assert about["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert about["command_line"] == ["record", "--output", str(workload.recording.path), "--segment-seconds", "1"]
-    assert (about["tracers"], about["filters"]) == (["clone"], [])
+    assert (about["tracers"], about["filters"]) == (["clone", "container", "tcp"], [])
 
 
 def test_clock_rows_are_snapshots_of_the_three_clocks(workload: Workload) -> None:
@@ -151,15 +143,21 @@ def test_clock_rows_are_snapshots_of_the_three_clocks(workload: Workload) -> Non
 
 def test_probes_were_attached_before_the_start_and_detached_at_the_end(workload: Workload) -> None:
     about = workload.recording.about()
-    probes = {probe["hook"]: probe for probe in workload.recording.table("probe")}
-    assert set(probes) == {
-        "raw_tracepoint:task_newtask",
-        "raw_tracepoint:sched_process_exec",
-        "raw_tracepoint:sched_process_exit",
-        "iterator:task",
+    probes = {(probe["tracer"], probe["hook"]): probe for probe in workload.recording.table("probe")}
+    assert len(probes) == len(workload.recording.table("probe"))
+    of_tasks = ("raw_tracepoint:task_newtask", "raw_tracepoint:sched_process_exec", "raw_tracepoint:sched_process_exit", "iterator:task")
+    assert {*((tracer, hook) for tracer in ("clone", "container") for hook in of_tasks)} == {key for key in probes if key[0] != "tcp"}
+    assert {hook for tracer, hook in probes if tracer == "tcp"} - {"tracepoint:syscalls:sys_enter_connect"} == {
+        "raw_tracepoint:inet_sock_set_state",
+        "tracepoint:syscalls:sys_exit_connect",
+        "tracepoint:syscalls:sys_exit_accept",
+        "tracepoint:syscalls:sys_exit_accept4",
+        "iterator:task_file",
+        "iterator:tcp",
+        "map_iterator:sockets",
     }
     for probe in probes.values():
-        assert (probe["tracer"], probe["status"], probe["reason"]) == ("clone", "attached", None)
+        assert (probe["status"], probe["reason"]) == ("attached", None)
         assert workload.before_ns < probe["attached_ns"] <= about["start_ns"]
         assert probe["detached_ns"] == about["end_ns"]
     assert {probe["program_id"] for probe in probes.values()} == workload.program_ids

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import mmap
+from pathlib import Path
 
 import pytest
 
+from recorder.attach import kernel_flags
 from recorder.bpf_program import BpfProgram, source_folder
 from recorder.btf import Btf, relocate
+from recorder.session import Options
 from recorder.tracers import all_tracers
 from tests.recorder.c_structs import event_structs, layout
 
@@ -19,7 +21,7 @@ def test_bcc_derives_the_records_that_the_c_files_declare(name: str) -> None:
     tracer = all_tracers()[name]
     btf = Btf.of_running_kernel()
     tables = tracer.tables(True)
-    flags = [f"-DPAGE_SIZE={mmap.PAGESIZE}UL", "-DCPUS=1", *tracer.flags(btf), *(f"-DRING_PAGES_{table}=1" for table in tables)]
+    flags = [*kernel_flags(btf, Options(Path(), (name,))), *tracer.flags(btf), *(f"-DRING_PAGES_{table}=1" for table in tables)]
     program = BpfProgram(f"{name}.c", relocate((source_folder() / "kernel_types.h").read_text(), btf), flags)
     try:
         structs = event_structs(name)

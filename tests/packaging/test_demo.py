@@ -13,7 +13,7 @@ import pytest
 from tests.support import REPO, Cli
 
 DEMO = REPO / "packaging" / "demo.sh"
-REPORTS = ("overview", "process_tree", "short_lived")
+REPORTS = ("overview", "process_tree", "tcp_connects", "container_connects")
 
 
 def demo(recording: Path, *prefix: str) -> subprocess.CompletedProcess[str]:

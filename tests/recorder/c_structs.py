@@ -19,21 +19,34 @@ _TYPEDEFS = "".join(f"typedef {'unsigned ' if name[0] == 'u' else ''}long long {
 _CONSTANTS = {"TASK_COMM_LEN": "16"}
 
 
+def _without_comments(text: str) -> str:
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+
+
 def _expand(text: str, definitions: str) -> str:
-    """Return ``text`` with the macros of ``definitions`` replaced that stand in records: EVENT_COMMON and numbers."""
-    macro = re.search(r"#define EVENT_COMMON\b(.*?[^\\])\n", definitions, re.DOTALL)
-    assert macro, "bpf/common.h defines EVENT_COMMON"
-    words = _CONSTANTS | dict(re.findall(r"^#define (\w+) (\d+)$", definitions, re.MULTILINE)) | {"EVENT_COMMON": macro[1].replace("\\\n", " ")}
+    """Return ``text`` with the macros of ``definitions`` replaced that stand in records: numbers, and fields such as EVENT_COMMON."""
+    joined = definitions.replace("\\\n", " ")
+    words = _CONSTANTS | {name: body.strip() for name, body in re.findall(r"^#define ([A-Z]\w*)[ \t]+(\S.*)$", joined, re.MULTILINE)}
+    assert "EVENT_COMMON" in words, "bpf/common.h defines EVENT_COMMON"
     for _ in range(2):  # EVENT_COMMON has TASK_COMM_LEN in it
         text = re.sub(r"\b[A-Z]\w*\b", lambda word: words.get(word[0], word[0]), text)
     return text
+
+
+def _number(expression: c_ast.Node) -> int:
+    """Return the value of a constant, or of a sum of them."""
+    if isinstance(expression, c_ast.BinaryOp):
+        assert expression.op == "+"
+        return _number(expression.left) + _number(expression.right)
+    assert isinstance(expression, c_ast.Constant)
+    return int(expression.value, 0)
 
 
 def _fields(struct: c_ast.Struct) -> Iterator[tuple[str, Any]]:
     for field in struct.decls or ():
         declared = field.type
         if isinstance(declared, c_ast.ArrayDecl):
-            element, length = declared.type.type.names[0], int(declared.dim.value, 0)
+            element, length = declared.type.type.names[0], _number(declared.dim)
             yield field.name, _TYPES[element] * length
         else:
             yield field.name, _TYPES[declared.type.names[0]]
@@ -42,14 +55,14 @@ def _fields(struct: c_ast.Struct) -> Iterator[tuple[str, Any]]:
 @cache
 def event_structs(tracer: str) -> dict[str, type[ctypes.Structure]]:
     """Return the record of each table of bpf/<tracer>.c: struct exec_event is that of exec."""
-    common = (source_folder() / "common.h").read_text()
-    text = (source_folder() / f"{tracer}.c").read_text()
+    common = _without_comments((source_folder() / "common.h").read_text())
+    text = _without_comments((source_folder() / f"{tracer}.c").read_text())
     found = {}
     for table in re.findall(r"^TABLE\((\w+)\);$", text, re.MULTILINE):
         declaration = re.search(rf"^struct {table}_event \{{.*?^\}};", text, re.MULTILINE | re.DOTALL)
         assert declaration, f"bpf/{tracer}.c has TABLE({table}) and no struct {table}_event"
-        plain = re.sub(r"/\*.*?\*/", "", declaration[0], flags=re.DOTALL)
-        (struct,) = [node.type for node in CParser().parse(_TYPEDEFS + _expand(plain, common + text)).ext if isinstance(node, c_ast.Decl)]
+        parsed = CParser().parse(_TYPEDEFS + _expand(declaration[0], common + text))
+        (struct,) = [node.type for node in parsed.ext if isinstance(node, c_ast.Decl)]
         found[table] = type(f"{table}_event", (ctypes.Structure,), {"_fields_": list(_fields(struct))})
     return found
 

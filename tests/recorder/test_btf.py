@@ -132,13 +132,17 @@ def test_relocation_puts_each_member_where_the_kernel_has_it() -> None:
         "#define HAVE_outer_deep 1\n"
         "struct outer { union {\n"
         "\tchar _size[40];\n"
-        "\tstruct { int first; } __attribute__((packed));\n"
-        "\tstruct { char _at_last[32]; struct modified *last; } __attribute__((packed));\n"
-        "\tstruct { char _at_deep[12]; char deep[16]; } __attribute__((packed));\n"
-        "}; } __attribute__((packed));\n"
+        "\tstruct { int first; };\n"
+        "\tstruct { char _at_last[32]; struct modified *last; };\n"
+        "\tstruct { char _at_deep[12]; char deep[16]; };\n"
+        "}; };\n"
+        '_Static_assert(__builtin_offsetof(struct outer, first) == 0, "outer.first");\n'
+        '_Static_assert(__builtin_offsetof(struct outer, last) == 32, "outer.last");\n'
+        '_Static_assert(__builtin_offsetof(struct outer, deep) == 12, "outer.deep");\n'
         "#define HAVE_modified_deep 1\n"
         "struct modified { union {\n"
         "\tchar _size[16];\n"
-        "\tstruct { char _at_deep[12]; int deep; } __attribute__((packed));\n"
-        "}; } __attribute__((packed));\n"
+        "\tstruct { char _at_deep[12]; int deep; };\n"
+        "}; };\n"
+        '_Static_assert(__builtin_offsetof(struct modified, deep) == 12, "modified.deep");\n'
     )

@@ -7,26 +7,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from recorder.decode import record_dtype
-from recorder.tracers import all_tracers
 from recorder.tracers.clone import cgroup_path
-from tests.recorder.c_structs import event_structs
+from tests.recorder.derived import derived_columns
 
 
 def columns(table: str, rows: list[dict[str, Any]], argv: bool = True) -> dict[str, list[Any]]:
-    """Return the derived columns of records with these fields; all bytes of a field that are not given are 0xFF, as old ring memory may be."""
-    dtype = record_dtype(event_structs("clone")[table])
-    block = np.frombuffer(b"\xff" * dtype.itemsize * len(rows), dtype).copy()
-    for number, row in enumerate(rows):
-        for name, value in row.items():
-            if isinstance(value, bytes):
-                block[name][number][: len(value)] = np.frombuffer(value, np.uint8)
-            else:
-                block[name][number] = value
-    return {name: function(block).to_pylist() for name, function in all_tracers()["clone"].tables(argv)[table].items()}
+    return derived_columns("clone", table, rows, argv)
 
 
 def test_ends_are_read_as_wait_reads_them() -> None:

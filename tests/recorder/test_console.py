@@ -81,7 +81,71 @@ BEGIN = "04:05:06.000078"
     ],
 )
 def test_rows_are_lines(table: str, row: dict[str, Any], end: str) -> None:
-    assert line(table, ROW | row) == f"{BEGIN} {table:8}    1234       1      0 sh               {end}"
+    assert line(table, ROW | row) == f"{BEGIN} {table:11}    1234       1      0 sh               {end}"
+
+
+ENDS = {"saddr": "10.0.0.2", "sport": 40_000, "daddr": "10.0.0.1", "dport": 443, "saddr_scope": "private", "daddr_scope": "private", "scope_id": None}
+SIX = ENDS | {"saddr": "fe80::2", "daddr": "fe80::1", "saddr_scope": "link_local", "daddr_scope": "link_local", "scope_id": 3}
+CONNECT = ENDS | {"errno": 0, "outcome": "connected", "latency_ns": 1_234_567, "is_fastopen": False, "is_mptcp": False}
+UNKNOWN = {"errno": None, "latency_ns": None}
+CLOSE = ENDS | {"direction": "outbound", "duration_ns": 2_500_000_000, "bytes_sent": 7, "bytes_received": 0, "retransmits": 0, "errno": None}
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "end"),
+    [
+        ("tcp_connect", CONNECT, "10.0.0.2:40000 -> 10.0.0.1:443 connected after 1.235 ms"),
+        ("tcp_connect", CONNECT | SIX | {"is_mptcp": True}, "[fe80::2%3]:40000 -> [fe80::1%3]:443 connected after 1.235 ms mptcp"),
+        ("tcp_connect", CONNECT | {"is_fastopen": True}, "10.0.0.2:40000 -> 10.0.0.1:443 connected after 1.235 ms fastopen"),
+        ("tcp_connect", CONNECT | UNKNOWN | {"outcome": "failed", "errno": 111}, "10.0.0.2:40000 -> 10.0.0.1:443 ECONNREFUSED"),
+        (
+            "tcp_connect",
+            CONNECT | UNKNOWN | {"outcome": "failed", "errno": 99, "saddr": None, "sport": None, "saddr_scope": None},
+            "?:? -> 10.0.0.1:443 EADDRNOTAVAIL",
+        ),
+        ("tcp_connect", CONNECT | UNKNOWN | {"outcome": "failed", "errno": 4_000}, "10.0.0.2:40000 -> 10.0.0.1:443 errno 4000"),
+        ("tcp_connect", CONNECT | UNKNOWN | {"outcome": "pending"}, "10.0.0.2:40000 -> 10.0.0.1:443 pending"),
+        ("tcp_accept", ENDS | {"queued_ns": 300_000_000, "is_mptcp": False}, "10.0.0.2:40000 <- 10.0.0.1:443 queued 300.000 ms"),
+        ("tcp_accept", ENDS | {"queued_ns": None, "is_mptcp": True}, "10.0.0.2:40000 <- 10.0.0.1:443 mptcp"),
+        ("tcp_close", CLOSE, "10.0.0.2:40000 -> 10.0.0.1:443 sent 7 received 0 bytes after 2.500 s"),
+        (
+            "tcp_close",
+            CLOSE | {"direction": "inbound", "retransmits": 5, "errno": 104},
+            "10.0.0.2:40000 <- 10.0.0.1:443 sent 7 received 0 bytes after 2.500 s retransmits 5 ECONNRESET",
+        ),
+        ("tcp_close", CLOSE | {"direction": None, "duration_ns": None}, "10.0.0.2:40000 -- 10.0.0.1:443 sent 7 received 0 bytes"),
+        ("tcp_socket", ENDS | {"state": "listen", "direction": None, "daddr": None, "dport": None}, "10.0.0.2:40000 listen"),
+        ("tcp_socket", ENDS | {"state": "established", "direction": "outbound"}, "10.0.0.2:40000 -> 10.0.0.1:443 established"),
+        ("tcp_socket", ENDS | {"state": "close_wait", "direction": "inbound"}, "10.0.0.2:40000 <- 10.0.0.1:443 close_wait"),
+    ],
+)
+def test_connections_are_lines_with_both_ends(table: str, row: dict[str, Any], end: str) -> None:
+    assert line(table, ROW | row) == f"{BEGIN} {table:11}    1234       1      0 sh               {end}"
+
+
+def test_a_process_that_is_not_known_is_a_dash() -> None:
+    nobody = {"pid": None, "ppid": None, "uid": None, "comm": None}
+    end = "10.0.0.2:40000 -> 10.0.0.1:443 sent 7 received 0 bytes after 2.500 s"
+    assert line("tcp_close", ROW | CLOSE | nobody) == f"{BEGIN} tcp_close         -       -      - -                {end}"
+
+
+BARE = {"nodename": "box", "name": None, "runtime": None, "container_id": None, "image": None, "cgroup_path": "/user.slice"}
+
+
+@pytest.mark.parametrize(
+    ("row", "end"),
+    [
+        (BARE, "box /user.slice"),
+        (BARE | {"runtime": "docker", "container_id": "0123456789ab" + "c" * 52}, "box docker 0123456789ab /user.slice"),
+        (
+            BARE | {"name": "web", "runtime": "docker", "container_id": "ab" * 32, "image": "nginx:1"},
+            "box web docker abababababab nginx:1 /user.slice",
+        ),
+        (BARE | {"nodename": "a\x1b[2Jb\n", "cgroup_path": "/x\r\u202ey"}, r"a\x1b[2Jb\n /x\r\u202ey"),
+    ],
+)
+def test_containers_are_lines_with_what_is_known_of_them(row: dict[str, Any], end: str) -> None:
+    assert line("container", ROW | row) == f"{BEGIN} container      1234       1      0 sh               {end}"
 
 
 def test_lines_have_no_control_characters() -> None:

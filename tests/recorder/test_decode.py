@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.decode import Block, Decoder, category, record_dtype, string_lists, strings
+from recorder.decode import (
+    Block,
+    Coded,
+    Decoder,
+    Derive,
+    category,
+    numbered,
+    record_dtype,
+    string_lists,
+    strings,
+    text,
+)
 from recorder.ring import HEADER_BYTES
 from recorder.schema import TABLES, TS, Column, Table, Type, arrow_schema
 
@@ -62,24 +72,11 @@ def test_strings_end_at_the_first_nul_or_the_size(rows: list[list[int]], rest: i
 def test_categories_are_texts_up_to_the_first_nul_each_once(rows: list[list[int]]) -> None:
     data = [bytes(row) for row in rows]
     names = np.frombuffer(b"".join(row.ljust(WIDTH, b"\0") for row in data), f"S{WIDTH}")
-    found = category(names)
+    found = category(names, text)
     found.validate(full=True)
     assert found.to_pylist() == [row.split(b"\0")[0].decode("utf-8", "replace") for row in data]
     words = found.dictionary.to_pylist()
     assert len(set(words)) == len(words)
-
-
-def test_names_that_differ_behind_their_nul_are_one() -> None:
-    found = category(np.array([b"sh\0old", b"sh", b"sh\0new"], "S16"))
-    assert found.dictionary.to_pylist() == ["sh"]
-    assert found.to_pylist() == ["sh"] * 3
-
-
-@given(rows=st.lists(st.one_of(st.ip_addresses(v=6), st.ip_addresses(v=4)), min_size=1, max_size=9))
-def test_sixteen_bytes_are_an_address_in_its_canonical_text(rows: list[object]) -> None:
-    six = [ip_address(f"::ffff:{row}") if ip_address(str(row)).version == 4 else ip_address(str(row)) for row in rows]
-    found = category(np.frombuffer(b"".join(row.packed for row in six), np.uint8).reshape(-1, 16))
-    assert found.to_pylist() == [str(getattr(row, "ipv4_mapped", None) or row) for row in six]
 
 
 class Record(ctypes.Structure):
@@ -204,6 +201,52 @@ def test_a_decoder_like_another_has_rows_of_its_own() -> None:
     assert other.append(block(one, 7)) == 5
     assert (one.rows, other.rows, other.capacity) == (0, 5, 5)
     assert other.flush().to_pylist() == expected(range(5))
+
+
+CODED_TABLE = Table(
+    "coded",
+    "a record",
+    (
+        *TS,
+        Column("comm", Type.CATEGORY, "a name", nullable=True),
+        Column("length", Type.CATEGORY, "of the name"),
+        Column("parity", Type.CATEGORY, "of flag", nullable=True),
+    ),
+    time="ts_ns",
+)
+
+
+def test_coded_columns_share_their_field_with_a_column_of_its_name() -> None:
+    seen: list[bytes] = []
+
+    def length(data: bytes) -> str:
+        seen.append(data)
+        return str(len(data.rstrip(b"\0")))
+
+    derive: dict[str, Derive] = {"length": Coded("comm", length), "parity": Coded("flag", numbered((None, "odd")))}
+    one = Decoder(CODED_TABLE, record_dtype(Record), 0, derive, 10)
+    rows = one.records(np.frombuffer(records(14), np.uint8))
+    tables = []
+    while len(rows):
+        rows = rows[one.append(rows) :]
+        tables.append(one.flush())
+        tables[-1].validate(full=True)
+        assert tables[-1].schema.equals(arrow_schema(CODED_TABLE), check_metadata=True)
+    found = [(row["comm"], row["length"], row["parity"]) for table in tables for row in table.to_pylist()]
+    assert found == [("even", "4", None), ("odd\ufffd", "4", "odd")] * 7
+    assert len(seen) == 2 * len(tables), "each distinct value is looked at once"
+    assert one.like(3).append(one.records(np.frombuffer(records(5), np.uint8))) == 3
+
+
+def test_a_name_that_is_empty_is_null_only_where_it_may_be() -> None:
+    nameless = bytes(ctypes.sizeof(Record).to_bytes(HEADER_BYTES, "little")) + bytes(Record(1, 2, 3, 4))
+    for table, derive, expected_name in (
+        (CODED_TABLE, {"length": Coded("flag", str), "parity": Coded("flag", str)}, None),
+        (TABLE, {"twice": twice}, ""),
+    ):
+        one = Decoder(table, record_dtype(Record), 0, derive, 3)
+        one.append(one.records(np.frombuffer(nameless, np.uint8)))
+        assert one.flush().column("comm").to_pylist() == [expected_name]
 
 
 def test_a_column_that_nothing_makes_is_an_error() -> None:

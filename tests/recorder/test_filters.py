@@ -3,53 +3,163 @@
 from __future__ import annotations
 
 import os
+import shlex
+import struct
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from recorder import filters
+from recorder import containers, filters
+from recorder.containers import Running
 from recorder.errors import Exit, RecorderError
-from recorder.filters import ENTRIES, Filters, parse
+from recorder.filters import ENTRIES, Filters, Wishes, parse
+
+
+def wish(option: str, *values: str) -> Wishes:
+    given: dict[str, Any] = {option: [int(pid) for pid in values] if option == "pid" else values}
+    return Wishes(**given)
 
 
 def only(option: str, *values: str) -> Filters:
     """Return the filters of one option alone."""
-    given: dict[str, list[str]] = {"pid": [], "comm": [], "uid": [], "cgroup": []}
-    given[option] = list(values)
-    return parse([int(pid) for pid in given["pid"]], given["comm"], given["uid"], given["cgroup"], False)
+    return parse(wish(option, *values))
 
 
-def refusal(option: str, value: str) -> RecorderError:
+def refused(wishes: Wishes) -> RecorderError:
     with pytest.raises(RecorderError) as caught:
-        only(option, value)
+        parse(wishes)
     assert caught.value.code == Exit.USAGE
-    assert caught.value.message.startswith(f"--{option} {value or chr(39) * 2}: ")
     assert caught.value.hint
     return caught.value
 
 
+def refusal(option: str, value: str) -> RecorderError:
+    error = refused(wish(option, value))
+    assert error.message.startswith(f"--{option} {value or chr(39) * 2}: ")
+    return error
+
+
 def test_no_filter_means_no_flag_and_no_key() -> None:
-    nothing = parse([], [], [], [], False)
+    nothing = parse(Wishes())
     assert nothing == Filters()
+    assert not nothing.by_task
     assert nothing.flags() == []
-    assert nothing.map_keys() == []
+    assert [nothing.map_keys(source) for source in ("filters", "tcp", "clone", "container")] == [[], [], [], []]
     assert nothing.words == ()
 
 
-def test_each_option_has_its_flag_its_keys_and_its_words() -> None:
-    both = parse([os.getpid()], ["nginx", "two words"], ["0", "65477"], [], True)
+def test_options_of_tasks_have_their_flags_their_keys_and_their_words() -> None:
+    both = parse(Wishes(pid=[os.getpid()], comm=["nginx", "two words"], uid=["0", "65477"], follow_children=True))
     assert both.flags() == ["-DFILTER_pid", "-DFILTER_comm", "-DFILTER_uid", "-DFILTER_followed", f"-DFILTER_ENTRIES={ENTRIES}"]
-    assert both.map_keys() == [
+    assert both.map_keys("filters") == [
         ("filter_pid", os.getpid()),
         ("filter_comm", b"nginx"),
         ("filter_comm", b"two words"),
         ("filter_uid", 0),
         ("filter_uid", 65_477),
     ]
+    assert both.map_keys("tcp") == both.map_keys("clone") == []
     assert both.words == (f"pid={os.getpid()}", "comm=nginx", "comm=two words", "uid=0", "uid=65477", "follow-children")
+
+
+def test_options_of_connections_have_their_flags_their_keys_and_their_words() -> None:
+    both = parse(Wishes(port=["443", "8000-8002", "8001"], daddr=["10.0.0.0/8", "2001:db8::1"], family=6))
+    assert both.flags() == ["-DFILTER_port", "-DFILTER_daddr=2", "-DFILTER_family=6"]
+    assert not both.by_task, "bpf/filters.c has no map of theirs"
+    assert both.map_keys("tcp") == [
+        *(("filter_port", port) for port in (443, 8000, 8001, 8002)),
+        ("filter_daddr", struct.pack("=IB", 8 + 96 + 8, 4) + bytes(10) + b"\xff\xff\x0a\0\0\0"),
+        ("filter_daddr", struct.pack("=IB", 8 + 128, 6) + bytes.fromhex("20010db8000000000000000000000001")),
+    ]
+    assert both.map_keys("filters") == []
+    assert both.words == ("port=443", "port=8000-8002", "port=8001", "daddr=10.0.0.0/8", "daddr=2001:db8::1", "family=6")
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"), [("1", (1,)), ("65535", (65_535,)), ("1-3", (1, 2, 3)), ("7-7", (7,)), ("1-65535", tuple(range(1, 65_536)))]
+)
+def test_ports_are_one_or_a_range(text: str, ports: tuple[int, ...]) -> None:
+    assert only("port", text).port == ports
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "65536", "-1", "1-", "-", "", "3-2", "0-5", "1-65536", "http", "1,2", "1-2-3", "+5", "1.5", "99999999999999999999"]
+)
+def test_what_is_no_port_is_refused(text: str) -> None:
+    error = refused(Wishes(port=[text]))
+    assert error.message.startswith(f"--port {shlex.quote(text)}: ")
+    assert "from 1 to 65535" in error.message
+    assert "--port 443" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("10.0.0.1/8", "did you mean 10.0.0.0/8?"),
+        ("2001:db8::1/32", "did you mean 2001:db8::/32?"),
+        ("10.0.0", "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"),
+        ("10.0.0.0/33", "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"),
+        ("example.org", "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"),
+        ("1::2::3", "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"),
+    ],
+)
+def test_what_is_no_network_is_refused_with_what_was_meant(text: str, hint: str) -> None:
+    assert refusal("daddr", text).hint == hint
+
+
+@pytest.mark.parametrize("family", [0, 5, -4, 46])
+def test_there_are_two_families(family: int) -> None:
+    error = refused(Wishes(family=family))
+    assert error.message == f"--family {family}: there are 4 and 6"
+    assert error.hint == "try: --family 4"
+
+
+ID = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970"
+BARE = 4_026_532_500
+
+
+def container(pid_ns: int, *paths: str, container_id: str | None = ID, name: str | None = None, hostname: str | None = None) -> Running:
+    return Running(container_id, None, None, name, None, hostname, pid_ns, 1, paths)
+
+
+def test_a_container_is_its_cgroup_with_all_below_or_else_its_pid_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "docker" / ID
+    (folder / "init.scope").mkdir(parents=True)
+    paths = (f"/docker/{ID}", f"/docker/{ID}/init.scope")
+    monkeypatch.setattr(filters, "_mounts", lambda: [tmp_path])
+    known = [container(BARE, *paths, name="web"), container(BARE + 1, "/", container_id=None, hostname="bare")]
+    monkeypatch.setattr(containers, "running", lambda: known)
+    assert only("container", "web").container == (folder.stat().st_ino,), "one group, with those below it"
+    assert only("container", ID[:6]).container == (folder.stat().st_ino,)
+    both = parse(Wishes(container=["bare", "web"], containers_only=True))
+    assert set(both.container) == {folder.stat().st_ino, 1 << 63 | BARE + 1}
+    assert both.by_task
+    assert set(both.map_keys("filters")) == {("filter_container", key) for key in both.container}
+    assert both.flags() == ["-DFILTER_container", "-DFILTER_containers", f"-DFILTER_ENTRIES={ENTRIES}"]
+    assert both.words == ("container=bare", "container=web", "containers-only")
+    assert parse(Wishes(containers_only=True)).flags() == ["-DFILTER_containers"]
+
+
+def test_a_container_that_does_not_run_is_refused_with_a_near_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "running", lambda: [container(BARE, f"/docker/{ID}", name="webserver")])
+    assert "webserver" in refusal("container", "webservr").hint
+    monkeypatch.setattr(containers, "running", list)
+    assert "no container is running" in refusal("container", "web").message
+
+
+@pytest.mark.parametrize(
+    "wishes", [Wishes(pid=[1]), Wishes(follow_children=True), Wishes(container=["web"])], ids=["--pid", "--follow-children", "--container"]
+)
+def test_what_is_looked_up_in_proc_is_refused_inside_of_a_pid_namespace(wishes: Wishes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "in_initial_pid_namespace", lambda: False)
+    error = refused(wishes)
+    assert "this pid namespace" in error.message
+    assert "--comm" in error.hint
+    assert parse(Wishes(comm=["nginx"], containers_only=True)).containers
 
 
 def test_users_are_found_by_name() -> None:
@@ -58,7 +168,7 @@ def test_users_are_found_by_name() -> None:
 
 
 @pytest.mark.parametrize("value", ["no-such-user", "4294967295", "-1", "", "root\0"], ids=repr)
-def test_what_is_no_user_is_refused(value: str) -> None:
+def test_what_is_no_user_isrefused(value: str) -> None:
     with pytest.raises(RecorderError) as caught:
         only("uid", value)
     assert caught.value.code == Exit.USAGE
@@ -66,11 +176,11 @@ def test_what_is_no_user_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "4194305", "99999999999999999999"])
-def test_what_is_no_process_is_refused(value: str) -> None:
+def test_what_is_no_process_isrefused(value: str) -> None:
     assert "no such process" in refusal("pid", value).message
 
 
-def test_a_process_that_has_ended_is_refused() -> None:
+def test_a_process_that_has_ended_isrefused() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     assert "no such process" in refusal("pid", str(process.pid)).message
@@ -123,7 +233,7 @@ def test_a_cgroup_is_its_folder_or_its_path_below_a_mount_or_its_inode(tmp_path:
     assert only("cgroup", str(tmp_path / "memory")).cgroup == ((tmp_path / "memory").stat().st_ino,)
 
 
-def test_a_folder_that_is_no_cgroup_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_no_cgroup_isrefused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cgroup_folder(tmp_path, monkeypatch)
     for name in (str(tmp_path / "outside"), "/system.slice/no.service", "/etc"):
         assert f"no such folder under {tmp_path / 'unified'} or {tmp_path / 'memory'}" in refusal("cgroup", name).message

@@ -7,7 +7,7 @@ import ctypes
 import numpy as np
 import pytest
 
-from recorder.decode import Decoder, record_dtype
+from recorder.decode import Coded, Decoder, record_dtype
 from recorder.schema import TABLES, Type, arrow_schema
 from recorder.tracers import all_tracers
 from tests.recorder.c_structs import event_structs, layout
@@ -73,8 +73,12 @@ def test_each_field_is_used_or_says_that_it_is_not(tracer: str, table: str) -> N
 @ALL
 def test_records_become_rows_of_the_schema(tracer: str, table: str, argv: bool) -> None:
     dtype = record_dtype(RECORDS[tracer, table])
-    decoder = Decoder(TABLES[table], dtype, 0, all_tracers()[tracer].tables(argv)[table])
+    derived = all_tracers()[tracer].tables(argv)[table]
+    decoder = Decoder(TABLES[table], dtype, 0, derived)
     block = np.zeros(3, dtype)
+    for name, how in derived.items():
+        if isinstance(how, Coded) and not TABLES[table].column(name).nullable:
+            block[how.field] = 1  # 0 stands for NULL, and the kernel side never writes it there
     block["ts_ns"] = [1_000, 2_000, 3_000]
     block["pid"] = [2**22 + number for number in range(3)]
     block["comm"] = [b"one", b"two", b"two"]

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Container contexts: each combination of pid namespace, uts namespace and cgroup that is a container's, and each host name in it.
+ *
+ * Hooks: raw tracepoints task_newtask, sched_process_exec and sched_process_exit; the task iterator, once.
+ * Needs: Linux 5.8 with BTF.
+ * Cost: four reads at these events for a task of the host; for one in a container some twenty and one hash look-up.
+ *
+ * Runtimes set the host name after they have made the namespace, and before they start the container's program; programs may change it at any
+ * time. So a context is looked at whenever one of its tasks makes a task, starts a program, or ends. The path of the cgroup is
+ * read in the kernel at the same moment: a container that lived shorter than it takes to look at its files is named, too.
+ */
+#include "common.h"
+
+TABLE(container);
+
+#define NODENAME_SIZE 72 /* __NEW_UTS_LEN and a NUL, in whole words */
+#define PATH_SIZE 1024 /* a power of two */
+#define PATH_DEPTH 16
+#define NAME_SIZE 256
+
+/* The buffer is not zeroed: what is behind path_size is old ring memory. */
+struct container_event {
+	EVENT_COMMON
+	u32 uts_ns;
+	u32 mnt_ns;
+	u32 path_size;
+	u32 path_is_whole;
+	char nodename[NODENAME_SIZE];
+	u8 path[PATH_SIZE + NAME_SIZE]; /* names of cgroups, each with its NUL, the innermost first */
+};
+
+struct context {
+	u64 cgroup_id;
+	u32 pid_ns;
+	u32 uts_ns;
+};
+
+struct nodename {
+	u64 words[NODENAME_SIZE / sizeof(u64)];
+};
+
+/* The last host name of each context. One that is forgotten is written down once more. */
+BPF_TABLE("lru_hash", struct context, struct nodename, contexts, 16384);
+
+static __always_inline bool is_same(struct nodename *a, struct nodename *b)
+{
+	u64 difference = 0;
+
+#pragma unroll
+	for (int word = 0; word < NODENAME_SIZE / sizeof(u64); word++)
+		difference |= a->words[word] ^ b->words[word];
+	return difference == 0;
+}
+
+static __always_inline void read_path(struct container_event *event, struct task_struct *task)
+{
+	struct cgroup *cgroup = task_cgroup(task);
+	struct cgroup_subsys_state *parent = READ(cgroup, self.parent);
+	u32 size = 0;
+
+#pragma clang loop unroll(disable)
+	for (int depth = 0; depth < PATH_DEPTH; depth++) {
+		struct kernfs_node *node;
+		const char *name;
+		u64 at = size;
+		long length;
+
+		if (!parent || size >= PATH_SIZE) /* the root has no name */
+			break;
+		node = READ(cgroup, kn);
+		name = READ(node, name);
+		asm volatile("%0 &= %1" : "+r"(at) : "i"(PATH_SIZE - 1)); /* the compiler knows that it is less, the verifier does not */
+		length = bpf_probe_read_kernel_str(event->path + at, NAME_SIZE, name);
+		size += length & ~(length >> 63); /* nothing for an error; a branch would be another way to walk for the verifier */
+		cgroup = READ(parent, cgroup);
+		parent = READ(cgroup, self.parent);
+	}
+	event->path_size = size;
+	event->path_is_whole = parent == NULL;
+}
+
+/* Write the context of `task` down if it is a container's, and new or newly named. */
+static __always_inline int look_at(struct task_struct *task)
+{
+	struct nsproxy *nsproxy = READ(task, nsproxy);
+	struct uts_namespace *uts_ns;
+	struct mnt_namespace *mnt_ns;
+	struct context context = {};
+	struct nodename nodename = {}, *known;
+	struct table_counters *counters;
+	struct container_event *event;
+	u32 zero = 0;
+
+	if (!nsproxy || !in_container(task) || !wanted(task))
+		return 0;
+	uts_ns = READ(nsproxy, uts_ns);
+	context.cgroup_id = cgroup_kernfs_id(task_cgroup(task));
+	context.pid_ns = task_pid_ns(task);
+	context.uts_ns = READ(uts_ns, ns.inum);
+	bpf_probe_read_kernel_str(&nodename, sizeof(nodename), &uts_ns->name.nodename);
+	known = contexts.lookup(&context);
+	if (known && is_same(known, &nodename))
+		return 0;
+	counters = container_counters.lookup(&zero);
+	if (!counters)
+		return 0;
+	event = container_ring.ringbuf_reserve(sizeof(*event));
+	if (!event)
+		return count_lost(counters);
+	contexts.update(&context, &nodename);
+	fill_common((struct event_common *)event, task);
+	mnt_ns = READ(nsproxy, mnt_ns);
+	event->uts_ns = context.uts_ns;
+	event->mnt_ns = mnt_ns ? READ(mnt_ns, ns.inum) : 0;
+	__builtin_memcpy(&event->nodename, &nodename, sizeof(nodename));
+	read_path(event, task);
+	container_ring.ringbuf_submit(event, count_event(counters, RING_PAGES_container, sizeof(*event)));
+	return 0;
+}
+
+int container_newtask(struct bpf_raw_tracepoint_args *ctx)
+{
+	return look_at((struct task_struct *)ctx->args[0]);
+}
+
+int container_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	return look_at((struct task_struct *)ctx->args[0]);
+}
+
+int container_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	return look_at((struct task_struct *)ctx->args[0]);
+}
+
+struct bpf_iter__task {
+	ITER_POINTER(struct bpf_iter_meta *, meta);
+	ITER_POINTER(struct task_struct *, task);
+};
+
+BPF_ITER(task)
+{
+	struct task_struct *task = ctx->task;
+
+	if (task)
+		look_at(task);
+	return 0;
+}

@@ -1,0 +1,299 @@
+"""Containers: who they are by the paths of their cgroups, which run now, and which one a user means."""
+
+from __future__ import annotations
+
+import ctypes
+import difflib
+import os
+import re
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from analyzer.text import printable
+from recorder.errors import RecorderError
+from recorder.runtimes import Runtimes
+from recorder.tracers.clone import cgroup_path
+
+_ID = "(?P<id>[0-9a-f]{64})"
+_BUILD = "(?P<id>[0-9a-z]{25})"
+_NAME = "(?P<id>[^/]+)"
+_NOT_SUPERVISOR = r"(?!/supervisor(?:/|\Z))"
+
+
+def _scope(prefix: str, identifier: str = _ID) -> str:
+    """Return a pattern for a systemd scope PREFIX-ID.scope, and for PREFIX-ID and PARENT:PREFIX:ID, which the cgroupfs driver makes of it."""
+    return rf"(?:[^/]*:)?{prefix}[-:]{identifier}(?:\.scope)?"
+
+
+# Runtime, and what a group's path has from the beginning of one component to the end of another. Where two patterns find an id at the same
+# place the first one counts. A bare id does not tell the runtime. Helpers of runtimes (conmon, lxc.monitor, supervisor) are not in the container.
+_PATTERNS: tuple[tuple[str | None, str], ...] = (
+    # moby, daemon/oci_linux.go, withCgroups(): /docker/ID, or SLICE:docker:ID under systemd.
+    ("docker", _scope("docker")),
+    ("docker", rf"docker/{_ID}"),
+    # moby's BuildKit, executor/oci/spec.go, GenerateSpec(), and daemon/command, newCgroupParent(): the steps of docker build.
+    ("docker", _scope("docker", _BUILD)),
+    ("docker", rf"docker/buildkit/{_BUILD}"),
+    # containerd, internal/cri/server/helpers.go, getCgroupsPath(); pkg/oci/spec_opts.go, WithNamespacedCgroup(): /NAMESPACE/ID.
+    ("containerd", _scope("cri-containerd")),
+    ("containerd", rf"(?:k8s\.io|default)/{_ID}"),
+    # nerdctl, pkg/cmd/container/run_cgroup_linux.go, generateCgroupPath().
+    ("containerd", _scope("nerdctl")),
+    # cri-o, internal/config/cgmgr: containerCgroupPath(), and ContainerCgroupPath() of the systemd manager. conmon is in crio-conmon-ID.
+    ("cri-o", _scope("crio")),
+    # podman, libpod/container_internal_linux.go, getOCICgroupPath(). conmon is in libpod-conmon-ID.scope, or PARENT/conmon.
+    ("podman", _scope("libpod")),
+    ("podman", rf"libpod-payload-{_ID}"),
+    # lxc, src/lxc/cgroups/cgroup.h and cgfsng.c: lxc.payload.NAME; lxc.payload/NAME and lxc/NAME of older ones, and of Proxmox.
+    ("lxc", rf"lxc\.payload[./]{_NAME}"),
+    ("lxc", rf"lxc/{_NAME}(?!/monitor(?:-\d+)?(?:/|\Z))"),
+    # systemd, units/systemd-nspawn@.service.in; src/nspawn/nspawn-cgroup.c, create_subcgroup(): payload and supervisor below the unit.
+    ("systemd-nspawn", rf"systemd-nspawn@(?P<id>[^/]+)\.service{_NOT_SUPERVISOR}"),
+    # systemd, src/machine/machine.c, machine_start_scope(). libvirt's machines are there too, as DRIVER-NUMBER-NAME.
+    ("systemd-nspawn", rf"machine\.slice/(?:[^/]+\.slice/)*machine-(?!(?:qemu|lxc|xen|ch)\\x2d\d+\\x2d)(?P<id>[^/]+)\.scope{_NOT_SUPERVISOR}"),
+    # systemd, src/nspawn/nspawn-register.c, allocate_scope(): with --register=no.
+    ("systemd-nspawn", r"machine\.slice/(?P<id>(?!machine-)[^/]+)\.scope/payload"),
+    # Any cgroupfs parent: Kubernetes' pods, docker --cgroup-parent, ECS. Podman's cgroupfs pods are no containers.
+    (None, rf"(?<!libpod_parent/){_ID}"),
+)
+_COMPILED = tuple((runtime, re.compile(rf"(?:\A|(?<=/)){pattern}(?=/|\Z)")) for runtime, pattern in _PATTERNS)
+
+# Kubernetes, pkg/kubelet/cm/cgroup_manager_linux.go, ToSystemd(), where - becomes _; and pod_container_manager_linux.go, podCgroupNamePrefix.
+# The uid of a static pod is an MD5: pkg/kubelet/config/common.go, applyDefaults().
+_UID = "(?P<uid>[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})"
+_POD = re.compile(
+    rf"(?:\A|(?<=/))(?:(?:[^/]*-)?kubepods(?:-besteffort|-burstable)?-pod{_UID}\.slice(?=[/:]|\Z)|pod{_UID.replace('uid', 'plain')}(?=/|\Z))"
+)
+
+# systemd, src/login/logind-user.c: user_new(). At the root alone: below it, users and containers have groups of any name in what is theirs.
+_USER = re.compile(r"/user\.slice/user-([0-9]{1,10})\.slice/")
+
+_MACHINE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_PREFIX = re.compile("[0-9a-f]{6,64}")
+_FULL = re.compile("[0-9a-f]{64}")
+_CLONE_NEWUTS = 0x04000000
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the path of a cgroup tells of the container in it; None is what it does not tell. ``user`` is the uid whose slice it is in."""
+
+    container_id: str | None = None
+    runtime: str | None = None
+    pod_uid: str | None = None
+    name: str | None = None
+    user: int | None = None
+
+
+@lru_cache(maxsize=4_096)
+def identify(cgroup_path: str) -> Identity:
+    """Return whose cgroup this is, from its path alone: v1, v2 or hybrid, cgroupfs or systemd driver, with or without its beginning.
+
+    The innermost container counts, and the pod round it. Never raises.
+    """
+    path = cgroup_path.removesuffix(" (deleted)").removeprefix("…")  # the kernel says (deleted) when the group of a zombie is gone
+    found = [(runtime, match) for runtime, pattern in _COMPILED for match in pattern.finditer(path)]
+    runtime, match = max(found, key=lambda entry: entry[1].start("id"), default=(None, None))
+    uids = [pod["uid"] or pod["plain"] for pod in _POD.finditer(path, 0, match.start("id") if match else len(path))]
+    pod_uid = uids[-1].replace("_", "-") if uids else None
+    if match is None:
+        return Identity(pod_uid=pod_uid)
+    container_id = _unescaped(match["id"]) if runtime == "systemd-nspawn" else match["id"]
+    user = _USER.match(cgroup_path)  # not of path, whose beginning may be missing
+    name = container_id if runtime in ("lxc", "systemd-nspawn") else None
+    return Identity(container_id, runtime, pod_uid, name, int(user[1]) if user else None)
+
+
+def _unescaped(name: str) -> str:
+    r"""Return a machine's name without systemd's escapes (``\x2d``); as it is where that gives none that a machine can have."""
+    plain = re.sub(r"\\x([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), name)
+    return plain if _MACHINE_NAME.fullmatch(plain) else name
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A container with processes: those of one pid namespace (its inode, and its depth below the initial one) and one container id.
+
+    ``hostname`` is that of its uts namespace, which may be the host's own; None when it could not be asked.
+    """
+
+    container_id: str | None
+    runtime: str | None
+    pod_uid: str | None
+    name: str | None
+    image: str | None
+    hostname: str | None
+    pid_ns: int
+    level: int
+    cgroup_paths: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Group:
+    identity: Identity
+    level: int
+    hostname: str | None = None
+    paths: set[str] = field(default_factory=set)
+
+
+def running(proc: Path = Path("/proc"), runtimes: Runtimes | None = None) -> list[Running]:
+    """Return the containers that have processes now, in the order of their pid namespaces. Processes that end meanwhile are left out."""
+    groups: dict[tuple[int, str, int], _Group] = {}  # users apart: anybody can make a group with the id of another's container
+    hostnames: dict[int, str] = {}
+    for folder in proc.iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            pid_ns = _inode(str((folder / "ns" / "pid").readlink()))
+            level = _level((folder / "status").read_bytes())
+            path = cgroup_path((folder / "cgroup").read_bytes().decode("utf-8", "replace")) or "/"
+        except (OSError, ValueError):  # it has ended, or is not ours to see
+            continue
+        identity = identify(path)
+        if level == 0 and identity.container_id is None:
+            continue
+        user = -1 if identity.user is None else identity.user
+        group = groups.setdefault((pid_ns, identity.container_id or "", user), _Group(identity, level))
+        group.paths.add(path)
+        group.hostname = group.hostname or _hostname(folder / "ns" / "uts", hostnames)
+    looked_up = runtimes or Runtimes()
+    return [_running(key[0], group, looked_up) for key, group in sorted(groups.items(), key=lambda item: item[0])]
+
+
+def _running(pid_ns: int, group: _Group, runtimes: Runtimes) -> Running:
+    identity = group.identity
+    named = runtimes.lookup(identity)
+    return Running(
+        container_id=identity.container_id,
+        runtime=identity.runtime or (named.runtime if named else None),
+        pod_uid=identity.pod_uid,
+        name=(named.name if named else None) or identity.name,
+        image=named.image if named else None,
+        hostname=group.hostname,
+        pid_ns=pid_ns,
+        level=group.level,
+        cgroup_paths=tuple(sorted(group.paths)),
+    )
+
+
+def _inode(link: str) -> int:
+    """Return the number in the text of a namespace's link, ``pid:[4026531836]``. Raise ValueError when there is none."""
+    return int(link.partition("[")[2].removesuffix("]"))
+
+
+def _level(status: bytes) -> int:
+    """Return how deep the process's own pid namespace is, from /proc/PID/status; 0 is that of /proc."""
+    return next((len(line.split()) - 2 for line in status.split(b"\n") if line.startswith(b"NSpid:")), 0)
+
+
+def _hostname(link: Path, known: dict[int, str]) -> str | None:
+    """Return the host name in the uts namespace behind ``link``, asking once a namespace; None when it cannot be asked."""
+    try:
+        namespace = os.open(link, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        inode = os.fstat(namespace).st_ino
+        if inode not in known:
+            ours = inode == Path("/proc/self/ns/uts").stat().st_ino
+            if (name := os.uname().nodename if ours else _hostname_in(namespace)) is None:
+                return None
+            known[inode] = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return known[inode]
+    finally:
+        os.close(namespace)
+
+
+def _hostname_in(namespace: int) -> str | None:
+    """Return the host name in the uts namespace of that descriptor. A thread that ends enters it, so that nobody else's changes."""
+    names: list[str] = []
+
+    def enter() -> None:
+        if ctypes.CDLL(None).setns(namespace, _CLONE_NEWUTS) == 0:
+            names.append(os.uname().nodename)
+
+    thread = threading.Thread(target=enter, name="hostname")
+    try:
+        thread.start()
+    except RuntimeError:  # the system has no room for another one
+        return None
+    thread.join()
+    return names[0] if names else None
+
+
+def find(wanted: str, containers: Sequence[Running]) -> list[Running]:
+    """Return the containers that ``wanted`` means: a name or id, a pod's name or uid, a host name, or 6 and more first digits of an id.
+
+    A whole name beats a beginning. Raise RecorderError (exit 2) when there is none, or when a beginning fits several ids.
+    """
+    shown = f"--container {printable(wanted)}" if wanted else "--container ''"
+    if not wanted:
+        raise RecorderError(f"{shown}: a name has at least one character", _suggestion(wanted, containers))
+    ours = os.uname().nodename
+    ranks = (
+        [container for container in containers if wanted in (container.name, container.container_id)],
+        [container for container in containers if wanted in _pod_words(container)],
+        [container for container in containers if wanted == container.hostname != ours],
+    )
+    if exact := next(filter(None, ranks), None):
+        return exact
+    begun = [one for one in containers if _PREFIX.fullmatch(wanted) and _FULL.fullmatch(_id(one)) and _id(one).startswith(wanted)]
+    if len({container.container_id for container in begun}) > 1:
+        raise RecorderError(f"{shown}: the ids of several containers begin so", f"give more of one: {_listed(map(_described, begun))}")
+    if not begun:
+        raise RecorderError(
+            f"{shown}: no such container is running" if containers else f"{shown}: no container is running", _suggestion(wanted, containers)
+        )
+    return begun
+
+
+def _id(container: Running) -> str:
+    return container.container_id or ""
+
+
+def _short(word: str) -> str:
+    return word[:12] if _FULL.fullmatch(word) else word
+
+
+def _pod_words(container: Running) -> set[str | None]:
+    """Return what names the pod of a container, and it in the pod: of NAMESPACE/POD/CONTAINER each run that has the pod or the container."""
+    parts = (container.name or "").split("/")
+    runs = {"/".join(parts[first:last]) for first in range(len(parts)) for last in range(max(first + 1, 2), len(parts) + 1)}
+    return (runs if len(parts) > 1 else set()) | {container.pod_uid}
+
+
+def _described(container: Running) -> str:
+    name = container.name or container.hostname
+    return f"{_id(container)[:16]} ({name})" if name else _id(container)[:16]
+
+
+def _called(container: Running) -> str:
+    """Return what a user would type for it; empty when it has no name of any kind."""
+    return container.name or _short(_id(container)) or container.hostname or ""
+
+
+def _listed(names: Iterable[str], most: int = 8) -> str:
+    distinct = list(dict.fromkeys(names))
+    more = [f"and {len(distinct) - most} more"] if len(distinct) > most else []
+    return ", ".join([*map(printable, distinct[:most]), *more])
+
+
+def _suggestion(wanted: str, containers: Sequence[Running]) -> str:
+    if not containers:
+        return "names are looked up when the recording begins: start the container first"
+    words = sorted({word for container in containers for word in _words(container)})
+    begun = [word for word in words if wanted and word.startswith(wanted)]
+    near = begun + difflib.get_close_matches(wanted, words, n=3)
+    if near:
+        return f"did you mean: {_listed(map(_short, near), 3)}"
+    called = _listed(sorted({called for container in containers if (called := _called(container))}))
+    return f"running now: {called}" if called else "the containers that run now have neither a name nor an id"
+
+
+def _words(container: Running) -> set[str]:
+    """Return all that finds it, but for beginnings of its id."""
+    words = {container.name, container.container_id, container.hostname, *_pod_words(container)}
+    return {word for word in words if word}

@@ -1,0 +1,28 @@
+"""The table of the container tracer."""
+
+from __future__ import annotations
+
+from recorder.schema.column import TASK, TS, Column, Table, Type
+
+TABLES = (
+    Table(
+        "container",
+        "a container context (pid, uts and cgroup), or a new host name in one; the task is the one that it was seen in",
+        (
+            *TS,
+            *TASK,
+            Column("uts_ns", Type.INT64, "Inode of the uts namespace, which has the host name"),
+            Column("mnt_ns", Type.INT64, "Inode of the mount namespace", nullable=True),
+            Column("nodename", Type.CATEGORY, "Host name in it; a container's last row has its final one"),
+            Column("cgroup_path", Type.STRING, "Path of the cgroup that cgroup_id names; it begins with … where that has more than 16 parts or 1 kB"),
+            Column("container_id", Type.STRING, "The runtime's id, from the cgroup's path", nullable=True),
+            Column("name", Type.STRING, "Name that users know it by", nullable=True),
+            Column("runtime", Type.CATEGORY, "docker, containerd, cri-o, podman, lxc or systemd-nspawn, from the cgroup's path", nullable=True),
+            Column("pod_uid", Type.STRING, "Kubernetes' uid of its pod, from the cgroup's path", nullable=True),
+            Column("image", Type.STRING, "Image that it was made from", nullable=True),
+            Column("source", Type.CATEGORY, "Where name and image are from: 'runtime file', or 'kernel' where the kernel alone was asked"),
+        ),
+        tracer="container",
+        time="ts_ns",
+    ),
+)

@@ -1,0 +1,32 @@
+"""The file system that names the kernel's tracepoints. Some machines do not mount it until somebody needs it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+from recorder.errors import Exit, RecorderError
+from recorder.mounts import mounts
+
+PLACE = Path("/sys/kernel/tracing")
+
+
+def is_mounted() -> bool:
+    """Say whether tracefs is somewhere where BCC finds it."""
+    places = {PLACE, Path("/sys/kernel/debug/tracing")}
+    return any(mount.path in places for mount in mounts("tracefs")) or any((place / "events").is_dir() for place in places)
+
+
+def mount() -> bool:
+    """Mount tracefs at its place unless it is mounted, and leave it there, as perf does; return whether that was needed.
+
+    Raise RecorderError (exit 70) where the kernel refuses.
+    """
+    if is_mounted():
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"tracefs", bytes(PLACE), b"tracefs", ctypes.c_ulong(0), None):
+        reason = os.strerror(ctypes.get_errno())
+        raise RecorderError(f"tracefs is not mounted, and cannot be at {PLACE}: {reason}", f"try: mount -t tracefs tracefs {PLACE}", Exit.BPF)
+    return True

@@ -1,0 +1,90 @@
+"""The container tracer: container contexts as they come up, with what their runtimes know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+from recorder.tracers import Probe, Tracer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from recorder.containers import Identity
+    from recorder.decode import Block, Derive
+    from recorder.runtimes import Named, Runtimes
+
+
+@cache
+def _runtimes() -> Runtimes:
+    from recorder.runtimes import Runtimes
+
+    return Runtimes()
+
+
+def cgroup_path(names: bytes, is_whole: bool) -> str:
+    """Return the path whose ``names`` come innermost first, each with its NUL; it begins with … where it does not reach the root."""
+    parts = [name.decode("utf-8", "replace") for name in names.split(b"\0")[:-1]]
+    return ("/" if is_whole else "…/") + "/".join(reversed(parts))
+
+
+def _paths(block: Block) -> list[str]:
+    return [cgroup_path(row["path"][: row["path_size"]].tobytes(), bool(row["path_is_whole"])) for row in block]
+
+
+def _cgroup_path(block: Block) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(_paths(block), pa.string())
+
+
+def _from_path(value: Callable[[Identity, Named | None], str | None], is_category: bool = False) -> Derive:
+    """Return a function that makes a column of what a cgroup's path says, and the runtime's files."""
+
+    def derive(block: Block) -> pa.Array:
+        import pyarrow as pa
+
+        from recorder.containers import identify
+
+        identities = [identify(path) for path in _paths(block)]
+        texts = pa.array([value(identity, _runtimes().lookup(identity)) for identity in identities], pa.string())
+        return texts.dictionary_encode() if is_category else texts
+
+    return derive
+
+
+def _name(identity: Identity, named: Named | None) -> str | None:
+    return (named.name if named else None) or identity.name
+
+
+def _runtime(identity: Identity, named: Named | None) -> str | None:
+    return identity.runtime or (named.runtime if named else None)
+
+
+def _tables(_argv: bool) -> Mapping[str, Mapping[str, Derive]]:
+    return {
+        "container": {
+            "cgroup_path": _cgroup_path,
+            "container_id": _from_path(lambda identity, _: identity.container_id),
+            "name": _from_path(_name),
+            "runtime": _from_path(_runtime, is_category=True),
+            "pod_uid": _from_path(lambda identity, _: identity.pod_uid),
+            "image": _from_path(lambda _, named: named.image if named else None),
+            "source": _from_path(lambda _, named: "runtime file" if named else "kernel", is_category=True),
+        }
+    }
+
+
+TRACER = Tracer(
+    doc="containers: their namespaces, host names, cgroups, ids, names and images",
+    probes=(
+        Probe("raw_tracepoint", "task_newtask", "container_newtask", ("container",)),
+        Probe("raw_tracepoint", "sched_process_exec", "container_exec", ("container",)),
+        Probe("raw_tracepoint", "sched_process_exit", "container_exit", ("container",)),
+        Probe("iterator", "task", "bpf_iter__task", ("container",)),
+    ),
+    tables=_tables,
+    # Not for its rate: all containers that are there at the start come at once, before anybody empties the ring.
+    hot=frozenset({"container"}),
+)

@@ -1,0 +1,96 @@
+"""The functions that make columns of the container tracer's records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recorder.runtimes import Runtimes
+from recorder.tracers import container as tracer
+from recorder.tracers.container import cgroup_path
+from tests.recorder.derived import derived_columns
+
+ID = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970"
+OTHER = "99f3a16ea25b7724cb56a4f0c0df1113ad9474fbf5545bead97fd5c7f61c13f4"
+UID = "eab5a334-93fe-48a8-b139-9e8079c1f163"
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have the runtimes' files looked for below a folder of the test's own."""
+    runtimes = Runtimes(tmp_path)
+    monkeypatch.setattr(tracer, "_runtimes", lambda: runtimes)
+    return tmp_path
+
+
+def columns(*paths: str | bytes, is_whole: int = 1) -> dict[str, list[Any]]:
+    """Return the derived columns of records with these paths, as the kernel side writes them: innermost first."""
+    rows = []
+    for path in paths:
+        names = path if isinstance(path, bytes) else b"".join(part.encode() + b"\0" for part in reversed(path.split("/")[1:]))
+        rows.append({"path": names, "path_size": len(names), "path_is_whole": is_whole})
+    return derived_columns("container", "container", rows)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_whole", "path"),
+    [
+        (b"", True, "/"),
+        (b"docker\0", True, "/docker"),
+        (b"c\0b\0a\0", True, "/a/b/c"),
+        (b"c\0b\0a\0", False, "…/a/b/c"),
+        (b"odd\nname\x1b[31m\0\xff\xfe\0", True, "/\ufffd\ufffd/odd\nname\x1b[31m"),
+        (b"x" * 255 + b"\0", True, "/" + "x" * 255),
+    ],
+)
+def test_a_path_is_put_together_from_its_end(names: bytes, is_whole: bool, path: str) -> None:
+    assert cgroup_path(names, is_whole) == path
+
+
+def test_what_is_behind_a_path_is_old_memory() -> None:
+    found = columns(f"/docker/{ID}", b"", "/user.slice/a")
+    assert found["cgroup_path"] == [f"/docker/{ID}", "/", "/user.slice/a"]
+    assert found["container_id"] == [ID, None, None]
+    assert found["source"] == ["kernel"] * 3
+    assert columns("/a", is_whole=0)["cgroup_path"] == ["…/a"]
+
+
+def test_an_id_is_found_in_a_path_that_does_not_reach_the_root() -> None:
+    found = columns(f"/kubepods.slice/kubepods-pod{UID.replace('-', '_')}.slice/crio-{ID}.scope/a/b", is_whole=0)
+    assert (found["container_id"], found["runtime"], found["pod_uid"]) == ([ID], ["cri-o"], [UID])
+
+
+def test_without_a_file_of_the_runtime_the_path_says_what_it_can() -> None:
+    found = columns(f"/docker/{ID}", f"/kubepods/pod{UID}/{OTHER}", "/lxc.payload.web/init.scope", "/user.slice", f"/docker/{ID}")
+    assert found["container_id"] == [ID, OTHER, "web", None, ID]
+    assert found["runtime"] == ["docker", None, "lxc", None, "docker"]
+    assert found["pod_uid"] == [None, UID, None, None, None]
+    assert found["name"] == [None, None, "web", None, None]
+    assert found["image"] == [None] * 5
+    assert found["source"] == ["kernel"] * 5
+
+
+def test_name_and_image_are_those_of_the_runtimes_file(root: Path) -> None:
+    folder = root / "var/lib/docker/containers" / ID
+    folder.mkdir(parents=True)
+    (folder / "config.v2.json").write_text(json.dumps({"ID": ID, "Name": "/web", "Config": {"Image": "nginx:1.27"}}))
+    task = root / "run/containerd/io.containerd.runtime.v2.task/k8s.io" / OTHER
+    task.mkdir(parents=True)
+    cri = {"sandbox-namespace": "shop", "sandbox-name": "cart-0", "container-name": "app", "image-name": "registry/cart:2"}
+    (task / "config.json").write_text(json.dumps({"annotations": {f"io.kubernetes.cri.{key}": value for key, value in cri.items()}}))
+    found = columns(f"/system.slice/docker-{ID}.scope", f"/kubepods/pod{UID}/{OTHER}", "/")
+    assert found["name"] == ["web", "shop/cart-0/app", None]
+    assert found["image"] == ["nginx:1.27", "registry/cart:2", None]
+    assert found["runtime"] == ["docker", "containerd", None], "a path with a bare id does not tell it, the file does"
+    assert found["source"] == ["runtime file", "runtime file", "kernel"]
+
+
+def test_a_damaged_file_of_a_runtime_is_none(root: Path) -> None:
+    folder = root / "var/lib/docker/containers" / ID
+    folder.mkdir(parents=True)
+    (folder / "config.v2.json").write_text('{"Name": "/we')
+    found = columns(f"/docker/{ID}")
+    assert (found["name"], found["source"], found["container_id"]) == ([None], ["kernel"], [ID])
