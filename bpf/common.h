@@ -318,34 +318,9 @@ FILTER_MAP(u32, u64, followed, FILTER_ENTRIES);
 #define FILTERS_TASKS 1
 #endif
 
-/* True when the recording wants rows of `task`. */
-static __always_inline bool wanted(struct task_struct *task)
+/* True when the recording wants rows of where `task` runs: its container, its cgroup. */
+static __always_inline bool wanted_place(struct task_struct *task)
 {
-#if defined(FILTER_pid) || defined(FILTER_followed)
-	u32 tgid = READ(task, tgid);
-#endif
-#ifdef FILTER_pid
-	if (!filter_pid.lookup(&tgid))
-		return false;
-#endif
-#ifdef FILTER_followed
-	if (!followed.lookup(&tgid))
-		return false;
-#endif
-#ifdef FILTER_uid
-	struct cred *cred = READ(task, cred);
-	u32 uid = READ(cred, uid);
-
-	if (!filter_uid.lookup(&uid))
-		return false;
-#endif
-#ifdef FILTER_comm
-	struct comm_key key = {};
-
-	bpf_probe_read_kernel_str(&key.comm, sizeof(key.comm), &task->comm);
-	if (!filter_comm.lookup(&key))
-		return false;
-#endif
 #ifdef FILTER_containers
 	if (!in_container(task))
 		return false;
@@ -387,6 +362,37 @@ static __always_inline bool wanted(struct task_struct *task)
 #endif
 #endif
 	return true;
+}
+
+/* True when the recording wants rows of `task`. */
+static __always_inline bool wanted(struct task_struct *task)
+{
+#if defined(FILTER_pid) || defined(FILTER_followed)
+	u32 tgid = READ(task, tgid);
+#endif
+#ifdef FILTER_pid
+	if (!filter_pid.lookup(&tgid))
+		return false;
+#endif
+#ifdef FILTER_followed
+	if (!followed.lookup(&tgid))
+		return false;
+#endif
+#ifdef FILTER_uid
+	struct cred *cred = READ(task, cred);
+	u32 uid = READ(cred, uid);
+
+	if (!filter_uid.lookup(&uid))
+		return false;
+#endif
+#ifdef FILTER_comm
+	struct comm_key key = {};
+
+	bpf_probe_read_kernel_str(&key.comm, sizeof(key.comm), &task->comm);
+	if (!filter_comm.lookup(&key))
+		return false;
+#endif
+	return wanted_place(task);
 }
 
 #endif

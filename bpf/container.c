@@ -92,7 +92,7 @@ static __always_inline int look_at(struct task_struct *task)
 	struct container_event *event;
 	u32 zero = 0;
 
-	if (!nsproxy || !in_container(task) || !wanted(task))
+	if (!nsproxy || !in_container(task) || !wanted_place(task)) /* whoever is seen in it first: other tables' rows need its name */
 		return 0;
 	uts_ns = READ(nsproxy, uts_ns);
 	context.cgroup_id = cgroup_kernfs_id(task_cgroup(task));

@@ -171,10 +171,12 @@ def _ring(program: BpfProgram, table: str, size: int, record_bytes: int) -> Ring
         raise RecorderError(f"the ring of table {table} cannot be mapped: {error.strerror}", "try a smaller --ring-mib", Exit.BPF) from error
 
 
-def _counters(program: BpfProgram, table: str, functions: tuple[str, ...]) -> tuple[int, int]:
-    """Return (events, lost) of ``table``. A run that the kernel left out may have been an event: it counts as lost."""
+def _counters(program: BpfProgram, table: str, probes: Sequence[Probe]) -> tuple[int, int]:
+    """Return (events, lost) of ``table``. A run that the kernel left out, and no other program did, may have been an event: it counts as lost."""
     events, lost = program.counters(table)
-    return events, lost + sum(program.misses(function) for function in functions)
+    stood_in = sum(program.stood_in(probe.stand_in) for probe in probes if probe.stand_in)
+    missed = sum(program.misses(function) for function in {probe.function for probe in probes})
+    return events, lost + max(0, missed - stood_in)
 
 
 def _add_tracer(attached: Attached, name: str, declarations: str, flags: list[str], btf: Btf, options: Options, offset_ns: int) -> None:
@@ -196,8 +198,8 @@ def _add_tracer(attached: Attached, name: str, declarations: str, flags: list[st
         dtype = record_dtype(program.record_class(table))
         ring = _ring(program, table, sizes[table], dtype.itemsize - HEADER_BYTES)
         stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
-        functions_of = tuple({probe.function for probe in probes if table in probe.tables})
-        covered.append(Covered(stream, partial(_counters, program, table, functions_of), attached=False))
+        probes_of = [probe for probe in probes if table in probe.tables and not probe.is_stand_in]
+        covered.append(Covered(stream, partial(_counters, program, table, probes_of), attached=False))
     whole = _try_probes(attached, name, probes, partial(_attach_probe, attached, program, btf), options.required)
     for entry in covered:
         entry.attached = entry.stream.table in whole

@@ -229,6 +229,11 @@ class BpfProgram:
         ring.open_ring_buffer(lambda _context, data, _size: callback(ring.event(data)))
         return cast("Callable[[int], int]", self._bpf.ring_buffer_poll)
 
+    def stood_in(self, counter: str) -> int:
+        """Return how often a second program did the work of one that was not run, since it was at work already; summed over the CPUs."""
+        per_cpu = self._bpf[counter]
+        return sum(cpu.stood_in for cpu in per_cpu[per_cpu.Key(0)])
+
     def counters(self, table: str) -> tuple[int, int]:
         """Return (events, lost) of ``table`` since it was loaded, summed over the CPUs."""
         counters = self._bpf[f"{table}_counters"]

@@ -48,7 +48,10 @@ TABLES: dict[str, Table] = {table.name: table for module in (clone, tcp, contain
 
 def restricts(filter_word: str, table: str) -> bool:
     """Say whether a filter of a recording (option=value) restricts the rows of ``table``."""
-    return TABLES[table].tracer == "tcp" if filter_word.partition("=")[0] in tcp.FILTERS else TABLES[table].tracer is not None
+    option, tracer = filter_word.partition("=")[0], TABLES[table].tracer
+    if tracer == "container":
+        return option in container.FILTERS
+    return tracer == "tcp" if option in tcp.FILTERS else tracer is not None
 
 
 def arrow_schema(table: Table) -> pa.Schema:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from recorder.schema.column import TASK, TS, Column, Table, Type
 
+FILTERS = frozenset({"cgroup", "container", "containers-only"})
+"""Options of `record` that restrict this table; others are about processes, and it is about where these run."""
+
 TABLES = (
     Table(
         "container",

@@ -30,9 +30,13 @@ class Probe:
     function: str
     tables: tuple[str, ...]
     when: Callable[[Btf], bool] = lambda _: True
+    stand_in: str | None = None
+    """A per-CPU map whose ``stood_in`` counts the runs that the kernel left out, and the stand-in did."""
+    is_stand_in: bool = False
+    """It works only where another one cannot: where it was not run itself, nothing was lost."""
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.hook}"
+        return f"{self.kind}:{self.hook}" + (" (stand-in)" if self.is_stand_in else "")
 
 
 @dataclass(frozen=True, slots=True)

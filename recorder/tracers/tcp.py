@@ -81,10 +81,13 @@ def _tables(_argv: bool) -> Mapping[str, Mapping[str, Derive]]:
     }
 
 
+_TABLES = ("tcp_connect", "tcp_accept", "tcp_close", "tcp_socket")
+
 TRACER = Tracer(
     doc="TCP connections: connects and how they went, accepts, ends; and the sockets that were there before",
     probes=(
-        Probe("raw_tracepoint", "inet_sock_set_state", "on_inet_sock_set_state", ("tcp_connect", "tcp_accept", "tcp_close", "tcp_socket")),
+        Probe("raw_tracepoint", "inet_sock_set_state", "on_inet_sock_set_state", _TABLES, stand_in="state_work"),
+        Probe("raw_tracepoint", "inet_sock_set_state", "stand_in_inet_sock_set_state", _TABLES, is_stand_in=True),
         Probe("tracepoint", "syscalls:sys_enter_connect", "on_sys_enter_connect", ("tcp_connect",), when=lambda btf: not has_task_pt_regs(btf)),
         Probe("tracepoint", "syscalls:sys_exit_connect", "on_sys_exit_connect", ("tcp_connect",)),
         Probe("tracepoint", "syscalls:sys_exit_accept", "on_sys_exit_accept", ("tcp_accept",)),

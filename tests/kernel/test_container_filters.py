@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.container_box import KINDS, Box, cgroup
-from tests.kernel.harness import Recording, Running, Spawner, launched, program, run_record, true_path
+from tests.kernel.harness import Recording, Running, Spawner, launched, program, recorder, run_record, true_path
 
 ID = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970"
 NEAR_ID = ID[:12] + "0" * 52
@@ -183,3 +184,13 @@ def test_a_beginning_of_two_ids_is_refused_with_both(tmp_path: Path) -> None:
     assert "the ids of several containers begin so" in error
     assert ID[:16] in hint
     assert NEAR_ID[:16] in hint
+
+
+def test_filters_by_process_leave_the_names_of_containers_in(tmp_path: Path) -> None:
+    # A worker may change its user or its name long after it was born: what it does then is wanted, and so is where it does it.
+    command = ["unshare", "--pid", "--fork", "--uts", "--mount-proc", *program("container_hostname", b"web-1".hex(), "exit")]
+    with recorder(tmp_path / "r.bpftape", "--tracers", "clone,container", "--comm", "nobody-has-it") as running:
+        subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+        recording = running.stop()
+    assert "web-1" in {row["nodename"] for row in recording.table("container")}
+    assert [recording.table(table) for table in EVENTS] == [[], [], []]

@@ -56,7 +56,7 @@ def test_each_attempt_is_one_row_marked_for_what_it_is(opened: Opened) -> None:
     data_in_syn = [case for case, attempt in opened.attempts.items() if attempt["is_fastopen"]]
     assert data_in_syn == ["has data in the SYN", "TCP_FASTOPEN_CONNECT"]
     assert opened.active == 2
-    by_sport = {row["sport"]: row for row in of(opened.recording, "tcp_connect", outcome="connected")}
+    by_sport = {row["sport"]: row for row in of(opened.recording, "tcp_connect", outcome="connected", pid=opened.attempts["plain"]["pid"])}
     found = {case: by_sport[attempt["sport"]] for case, attempt in opened.attempts.items() if attempt["outcome"] == "connected"}
     assert {case: (row["is_fastopen"], row["is_mptcp"]) for case, row in found.items()} == {
         case: (opened.attempts[case]["is_fastopen"], opened.attempts[case]["is_mptcp"]) for case in found
