@@ -191,7 +191,7 @@ def _doubts(window: Window, trust: Trust) -> list[tuple[str, str]]:
     elif not window.clean:
         texts.append(f"unfinished, killed or still being written: what is here ends after {window.seconds:.1f} s")
     tables = [table.table for table in trust.tables if table.recording == window.recording]
-    if words := [word for word in window.filters if not tables or any(restricts(word, table) for table in tables)]:
+    if words := [word for word in window.filters if any(restricts(word, table) for table in tables)]:
         texts.append(f"only what {' and '.join(words)} let through was recorded")
     return [(window.recording, text) for text in texts]
 

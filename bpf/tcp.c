@@ -377,6 +377,21 @@ static __always_inline void remember_told(struct sock *sk, u32 tgid)
 	told_processes.update(&tgid, &one);
 }
 
+/*
+ * The address of a socket belongs to another one by now, and nobody has told the end of what is known of it: the kernel does leave runs of programs
+ * out, also where it counts none as missed.
+ */
+static __always_inline void end_unseen(struct connection *connection, u64 now_ns)
+{
+	u32 zero = 0;
+	struct table_counters *counters = tcp_close_counters.lookup(&zero);
+
+	if (connection->phase == PHASE_CONNECTING || connection->phase == PHASE_ABORTED)
+		submit_connect(connection, now_ns, OUTCOME_FAILED, 0);
+	else if (connection->phase == PHASE_OPEN && counters)
+		count_lost(counters);
+}
+
 /* In the process that calls connect(2), or sends with MSG_FASTOPEN; in a worker of the kernel for MPTCP's further flows. */
 static __always_inline int connect_begins(struct sock *sk)
 {
@@ -403,9 +418,8 @@ static __always_inline int connect_begins(struct sock *sk)
 	if (error == -ERROR_EEXIST) {
 		struct connection *stale = sockets.lookup(&key);
 
-		/* Its end was not seen: this program does not run while it runs already on the same CPU. */
-		if (stale && (stale->phase == PHASE_CONNECTING || stale->phase == PHASE_ABORTED))
-			submit_connect(stale, connection.ts_ns, OUTCOME_FAILED, 0);
+		if (stale)
+			end_unseen(stale, connection.ts_ns);
 		error = sockets.update(&key, &connection);
 	}
 	if (!error)
@@ -431,12 +445,14 @@ static __always_inline int established(struct sock *sk, int old_state)
 	u64 key = (u64)sk, now = bpf_ktime_get_boot_ns();
 	struct connection *connection = sockets.lookup(&key);
 
-	/* Accepted before it was established (Fast Open) it has no time yet. One with a time is stale: its end was not seen. */
+	/* Accepted before it was established (Fast Open) it has no time yet. One with a time is stale. */
 	if (!connection || (old_state == TCP_SYN_RECV && connection->phase == PHASE_OPEN && connection->since_ns)) {
 		struct connection inbound = {};
 
 		if (old_state != TCP_SYN_RECV)
 			return 0;
+		if (connection)
+			end_unseen(connection, now);
 		inbound.since_ns = now;
 		inbound.direction = DIRECTION_INBOUND;
 		sockets.update(&key, &inbound); /* where there is no room its end has no owner */
@@ -537,8 +553,15 @@ static __always_inline int closed(struct sock *sk, int old_state)
 	u64 key = (u64)sk;
 	struct connection *connection = sockets.lookup(&key);
 
-	if (connection && connection->phase == PHASE_CONNECTING)
-		return connect_ended(sk, connection);
+	if (connection && connection->phase == PHASE_CONNECTING) {
+		if (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV)
+			return connect_ended(sk, connection);
+		/* That it was established was not seen, nor when. */
+		connection->since_ns = 0;
+		connection->sport = last_local_port(sk);
+		submit_connect(connection, bpf_ktime_get_boot_ns(), OUTCOME_CONNECTED, 0);
+		connection->phase = PHASE_OPEN;
+	}
 	if (connection && old_state != TCP_LISTEN) {
 #ifndef FILTERS_TASKS
 		if (!connection->family) /* nobody has accepted it */
@@ -581,38 +604,70 @@ static __always_inline int look_at_state(struct bpf_raw_tracepoint_args *ctx)
 
 /*
  * The kernel runs no program while it is at work on that CPU already: what a soft interrupt does to other sockets meanwhile would be lost. So there
- * are two. The second one does nothing but where the first one is at work; no soft interrupt comes in a soft interrupt, so two are enough.
+ * are two, and for each change the first one leaves a note that the second one, which comes next, takes away. Where there is none the first one was left
+ * out, and the second does its work. No soft interrupt comes in a soft interrupt, so two are enough. SYN_SENT comes in none.
  */
-struct state_work {
-	u64 at_work;
-	u64 stood_in; /* how often the second one did the first one's work */
+#define NOTES 4
+
+struct state_notes {
+	struct {
+		u64 sk; /* 0: this place is free */
+		u64 state;
+	} notes[NOTES];
+	u64 next;
 };
 
-BPF_PERCPU_ARRAY(state_work, struct state_work, 1);
+BPF_PERCPU_ARRAY(state_notes, struct state_notes, 1);
+
+static __always_inline bool is_shared(struct bpf_raw_tracepoint_args *ctx)
+{
+	return ctx->args[2] == TCP_ESTABLISHED || ctx->args[2] == TCP_CLOSE;
+}
 
 int on_inet_sock_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
 	u32 zero = 0;
-	struct state_work *work = state_work.lookup(&zero);
+	struct state_notes *work;
+	bool is_left = false;
 
-	if (!work)
-		return 0;
-	work->at_work = 1;
-	asm volatile("" ::: "memory");
-	look_at_state(ctx);
-	asm volatile("" ::: "memory");
-	work->at_work = 0;
-	return 0;
+	if (is_shared(ctx)) {
+		work = state_notes.lookup(&zero);
+		if (!work)
+			return 0;
+#pragma unroll
+		for (int place = 0; place < NOTES; place++) {
+			if (!is_left && !work->notes[place].sk) {
+				work->notes[place].sk = ctx->args[0];
+				work->notes[place].state = ctx->args[2];
+				is_left = true;
+			}
+		}
+		if (!is_left) { /* old ones, of changes that the second one was left out of */
+			work->notes[work->next & (NOTES - 1)].sk = ctx->args[0];
+			work->notes[work->next & (NOTES - 1)].state = ctx->args[2];
+			work->next++;
+		}
+	}
+	return look_at_state(ctx);
 }
 
 int stand_in_inet_sock_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
 	u32 zero = 0;
-	struct state_work *work = state_work.lookup(&zero);
+	struct state_notes *work;
 
-	if (!work || !work->at_work)
+	if (!is_shared(ctx))
 		return 0;
-	work->stood_in++;
+	work = state_notes.lookup(&zero);
+	if (!work)
+		return 0;
+#pragma unroll
+	for (int place = 0; place < NOTES; place++) {
+		if (work->notes[place].sk == ctx->args[0] && work->notes[place].state == ctx->args[2]) {
+			work->notes[place].sk = 0;
+			return 0;
+		}
+	}
 	return look_at_state(ctx);
 }
 
@@ -717,6 +772,16 @@ static __always_inline bool was_told(u32 error)
 	return error == ERROR_ECONNREFUSED || error == ERROR_ETIMEDOUT || error == ERROR_ECONNRESET || error == ERROR_ECONNABORTED;
 }
 
+/* Read what a socket is bound to that no connect has got anywhere with. */
+static __always_inline void read_bound(struct connection *connection, struct sock *sk)
+{
+	connection->sport = PEEK(sk, __sk_common.skc_num);
+	if (PEEK(sk, __sk_common.skc_family) == AF_INET)
+		map_ipv4(connection->saddr, PEEK(sk, __sk_common.skc_rcv_saddr));
+	else
+		bpf_probe_read_kernel(&connection->saddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+}
+
 static __always_inline int connect_refused_at_once(struct sock *sk, bool is_mptcp, struct connect_call *call, u32 error)
 {
 	struct task_struct *task = CURRENT_TASK();
@@ -727,7 +792,7 @@ static __always_inline int connect_refused_at_once(struct sock *sk, bool is_mptc
 	fill_common((struct event_common *)&connection, task);
 	connection.net_ns = socket_net_ns(sk);
 	connection.is_mptcp = is_mptcp;
-	connection.sport = last_local_port(sk);
+	read_bound(&connection, sk);
 	return submit_connect(&connection, connection.ts_ns, OUTCOME_FAILED, error);
 }
 
@@ -744,6 +809,7 @@ static __always_inline int connect_returned(struct connect_call *call, u32 error
 		return 0;
 	connection = sockets.lookup(&key);
 	if (connection && connection->phase == PHASE_ABORTED) {
+		connection->since_ns = 0; /* no SYN went out */
 		submit_connect(connection, bpf_ktime_get_boot_ns(), OUTCOME_FAILED, error);
 		sockets.delete(&key);
 		return 0;
@@ -906,17 +972,33 @@ struct bpf_iter__bpf_map_elem {
 	ITER_POINTER(struct connection *, value);
 };
 
-/* At the end of the recording: attempts that are not decided. */
+BPF_ARRAY(detached, u64, 1);
+
+/*
+ * At the end of the recording. While the probes are attached: sockets that are closed, and should be none of these any more, since the hook comes
+ * before the state is stored. When they are detached: attempts that are not decided.
+ */
 BPF_ITER(bpf_map_elem)
 {
-	struct connection *value = ctx->value, connection;
-	u64 *key = ctx->key;
+	struct connection *value = ctx->value, *known, connection;
+	u64 *key = ctx->key, own_key, *is_detached;
+	u32 zero = 0;
 	struct sock *sk;
 
-	if (!value || !key)
+	is_detached = detached.lookup(&zero);
+	if (!value || !key || !is_detached)
 		return 0;
 	connection = *value;
-	sk = (struct sock *)*key;
+	own_key = *key;
+	sk = (struct sock *)own_key;
+	if (!*is_detached) {
+		known = sockets.lookup(&own_key);
+		if (known && connection.phase == PHASE_OPEN && PEEK(sk, __sk_common.skc_state) == TCP_CLOSE) {
+			end_unseen(&connection, 0);
+			known->phase = PHASE_LISTENING;
+		}
+		return 0;
+	}
 	if (PEEK(sk, __sk_common.skc_state) == TCP_SYN_SENT) { /* else it was decided after the end, and its port is gone */
 		connection.sport = last_local_port(sk);
 		decide_fastopen(&connection, sk);
@@ -924,6 +1006,6 @@ BPF_ITER(bpf_map_elem)
 	if (connection.phase == PHASE_CONNECTING)
 		submit_connect(&connection, bpf_ktime_get_boot_ns(), OUTCOME_PENDING, 0);
 	if (connection.phase == PHASE_ABORTED)
-		submit_connect(&connection, bpf_ktime_get_boot_ns(), OUTCOME_FAILED, 0);
+		end_unseen(&connection, bpf_ktime_get_boot_ns());
 	return 0;
 }

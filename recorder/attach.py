@@ -48,7 +48,7 @@ class Attached:
     """Tells how many descendants are not followed since there were too many."""
     notes: list[str] = field(default_factory=list)
     """What was changed on the host, for the user to know."""
-    _last: list[Callable[[], None]] = field(default_factory=list)
+    _last: list[Callable[[bool], None]] = field(default_factory=list)
 
     def run_statistics(self) -> dict[str, tuple[int, int]]:
         """Return (runs, nanoseconds) by function; nothing where the kernel does not count."""
@@ -64,10 +64,11 @@ class Attached:
                 probe["reason"] = f"{count:,} descendants were not followed: there were more than {ENTRIES:,} at once"
 
     def finally_run(self, probe: Probe, row: dict[str, Any], program: BpfProgram) -> None:
-        """Have ``probe`` run when all is detached; ``row`` is what the ``probe`` table says of it."""
+        """Have ``probe`` run before all is detached, and again after it; ``row`` is what the ``probe`` table says of it."""
 
-        def run() -> None:
+        def run(detached: bool) -> None:
             try:
+                program.put("detached", 0, int(detached))
                 program.run_iterator(probe.function, over_map=probe.hook)
             except RecorderError as error:
                 row.update(status="failed", reason=error.message)
@@ -75,11 +76,14 @@ class Attached:
         self._last.append(run)
 
     def detach(self) -> None:
-        """Detach every probe, then write down what had not ended; counters stay readable."""
+        """Detach every probe, and write down what had not ended; counters stay readable."""
+        for run in self._last:
+            run(False)
         for program in self.programs:
             program.detach()
-        while self._last:
-            self._last.pop()()
+        for run in self._last:
+            run(True)
+        self._last.clear()
 
     def close(self) -> None:
         """Detach and free everything."""
@@ -171,12 +175,10 @@ def _ring(program: BpfProgram, table: str, size: int, record_bytes: int) -> Ring
         raise RecorderError(f"the ring of table {table} cannot be mapped: {error.strerror}", "try a smaller --ring-mib", Exit.BPF) from error
 
 
-def _counters(program: BpfProgram, table: str, probes: Sequence[Probe]) -> tuple[int, int]:
-    """Return (events, lost) of ``table``. A run that the kernel left out, and no other program did, may have been an event: it counts as lost."""
+def _counters(program: BpfProgram, table: str, functions: frozenset[str]) -> tuple[int, int]:
+    """Return (events, lost) of ``table``. A run of ``functions`` that the kernel left out may have been an event: it counts as lost."""
     events, lost = program.counters(table)
-    stood_in = sum(program.stood_in(probe.stand_in) for probe in probes if probe.stand_in)
-    missed = sum(program.misses(function) for function in {probe.function for probe in probes})
-    return events, lost + max(0, missed - stood_in)
+    return events, lost + sum(program.misses(function) for function in functions)
 
 
 def _add_tracer(attached: Attached, name: str, declarations: str, flags: list[str], btf: Btf, options: Options, offset_ns: int) -> None:
@@ -198,8 +200,8 @@ def _add_tracer(attached: Attached, name: str, declarations: str, flags: list[st
         dtype = record_dtype(program.record_class(table))
         ring = _ring(program, table, sizes[table], dtype.itemsize - HEADER_BYTES)
         stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
-        probes_of = [probe for probe in probes if table in probe.tables and not probe.is_stand_in]
-        covered.append(Covered(stream, partial(_counters, program, table, probes_of), attached=False))
+        functions_of = frozenset(probe.function for probe in probes if table in probe.tables and probe.misses_count)
+        covered.append(Covered(stream, partial(_counters, program, table, functions_of), attached=False))
     whole = _try_probes(attached, name, probes, partial(_attach_probe, attached, program, btf), options.required)
     for entry in covered:
         entry.attached = entry.stream.table in whole

@@ -138,10 +138,10 @@ class BpfProgram:
     def attach_raw_tracepoint(self, hook: str, function: str) -> int:
         """Attach ``function`` to the raw tracepoint ``hook``; return the program's id. Raise RecorderError if refused."""
         fd = self._load(function, self._kind.RAW_TRACEPOINT).fd
-        try:
-            self._bpf.attach_raw_tracepoint(tp=hook, fn_name=function)
-        except Exception as error:
-            raise RecorderError(f"{error} ({os.strerror(ctypes.get_errno())})", code=Exit.BPF) from error
+        link = self._lib.bpf_attach_raw_tracepoint(fd, hook.encode())  # BCC's own way takes each hook once
+        if link < 0:
+            raise RecorderError(f"raw tracepoint {hook}: {os.strerror(ctypes.get_errno())}", code=Exit.BPF)
+        self._links.append(link)
         return self._program_id(fd)
 
     def attach_tracepoint(self, hook: str, function: str) -> int:
@@ -229,11 +229,6 @@ class BpfProgram:
         ring.open_ring_buffer(lambda _context, data, _size: callback(ring.event(data)))
         return cast("Callable[[int], int]", self._bpf.ring_buffer_poll)
 
-    def stood_in(self, counter: str) -> int:
-        """Return how often a second program did the work of one that was not run, since it was at work already; summed over the CPUs."""
-        per_cpu = self._bpf[counter]
-        return sum(cpu.stood_in for cpu in per_cpu[per_cpu.Key(0)])
-
     def counters(self, table: str) -> tuple[int, int]:
         """Return (events, lost) of ``table`` since it was loaded, summed over the CPUs."""
         counters = self._bpf[f"{table}_counters"]
@@ -255,8 +250,6 @@ class BpfProgram:
 
     def detach(self) -> None:
         """Detach every probe; the maps stay readable."""
-        for hook in list(self._bpf.raw_tracepoint_fds):
-            self._bpf.detach_raw_tracepoint(hook)
         while self._links:
             os.close(self._links.pop())
 

@@ -138,6 +138,8 @@ def _ports(text: str) -> range:
 
 def _network(text: str) -> IPNetwork:
     """Return the network of an address or a CIDR."""
+    if "%" in text:
+        raise RecorderError(f"--daddr {text}: a zone cannot be filtered by", f"try: --daddr {text.partition('%')[0]}")
     try:
         network = ipaddress.ip_network(text)
         if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):  # on the wire that is IPv4

@@ -22,7 +22,7 @@ class Probe:
     """One attachment: its kind, what it is attached to, the C function, the tables that need it, and on which kernels it is wanted.
 
     The kinds are ``raw_tracepoint`` (name), ``tracepoint`` (category:name), ``iterator`` (target; run once, at the start) and ``map_iterator``
-    (one of the program's maps; run once, when all else is detached).
+    (one of the program's maps; run before all else is detached and again after it, which the program's array ``detached`` tells).
     """
 
     kind: str
@@ -30,10 +30,9 @@ class Probe:
     function: str
     tables: tuple[str, ...]
     when: Callable[[Btf], bool] = lambda _: True
-    stand_in: str | None = None
-    """A per-CPU map whose ``stood_in`` counts the runs that the kernel left out, and the stand-in did."""
+    misses_count: bool = True
+    """A run that the kernel left out counts as an event lost. Not where another program stands in, and the tracer finds what is missing."""
     is_stand_in: bool = False
-    """It works only where another one cannot: where it was not run itself, nothing was lost."""
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.hook}" + (" (stand-in)" if self.is_stand_in else "")

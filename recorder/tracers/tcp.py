@@ -86,8 +86,8 @@ _TABLES = ("tcp_connect", "tcp_accept", "tcp_close", "tcp_socket")
 TRACER = Tracer(
     doc="TCP connections: connects and how they went, accepts, ends; and the sockets that were there before",
     probes=(
-        Probe("raw_tracepoint", "inet_sock_set_state", "on_inet_sock_set_state", _TABLES, stand_in="state_work"),
-        Probe("raw_tracepoint", "inet_sock_set_state", "stand_in_inet_sock_set_state", _TABLES, is_stand_in=True),
+        Probe("raw_tracepoint", "inet_sock_set_state", "on_inet_sock_set_state", _TABLES, misses_count=False),
+        Probe("raw_tracepoint", "inet_sock_set_state", "stand_in_inet_sock_set_state", _TABLES, misses_count=False, is_stand_in=True),
         Probe("tracepoint", "syscalls:sys_enter_connect", "on_sys_enter_connect", ("tcp_connect",), when=lambda btf: not has_task_pt_regs(btf)),
         Probe("tracepoint", "syscalls:sys_exit_connect", "on_sys_exit_connect", ("tcp_connect",)),
         Probe("tracepoint", "syscalls:sys_exit_accept", "on_sys_exit_accept", ("tcp_accept",)),
