@@ -157,10 +157,10 @@ static __always_inline u16 last_local_port(struct sock *sk)
 #define ENDPOINTS_OF(record) ((struct endpoints *)&(record)->saddr)
 
 /*
- * Read both ends of a socket, and its network namespace. A socket comes from the hook, or by way of a file that has no type for the verifier,
+ * Read both ends of a socket, and its network namespace; return its state. A socket comes from the hook, or by way of a file that has no type for the verifier,
  * so all of sock_common is read at once: that costs less than two members of it.
  */
-static __always_inline void read_socket(struct connection *connection, struct sock *sk)
+static __always_inline u8 read_socket(struct connection *connection, struct sock *sk)
 {
 	struct endpoints *ends = ENDPOINTS_OF(connection);
 	struct sock_common common;
@@ -174,13 +174,14 @@ static __always_inline void read_socket(struct connection *connection, struct so
 		map_ipv4(ends->saddr, common.skc_rcv_saddr);
 		map_ipv4(ends->daddr, common.skc_daddr);
 		ends->family = 4;
-		return;
+		return common.skc_state;
 	}
 	__builtin_memcpy(&ends->saddr, &common.skc_v6_rcv_saddr, 16);
 	__builtin_memcpy(&ends->daddr, &common.skc_v6_daddr, 16);
 	ends->family = is_mapped_ipv4(ends->saddr) || is_mapped_ipv4(ends->daddr) ? 4 : 6;
 	if (is_link_local(ends->daddr) || is_link_local(ends->saddr))
 		ends->scope_id = common.skc_bound_dev_if;
+	return common.skc_state;
 }
 
 static __always_inline u32 socket_net_ns(struct sock *sk)
@@ -863,14 +864,13 @@ int on_sys_exit_accept(struct syscall_exit *ctx)
 	if (!sk || !counters)
 		return 0;
 	fill_common((struct event_common *)&accepted, task);
-	read_socket(&accepted, sk);
+	is_closed = read_socket(&accepted, sk) == TCP_CLOSE;
 	if (!ends_wanted(ENDPOINTS_OF(&accepted), DIRECTION_INBOUND))
 		return 0;
 	accepted.direction = DIRECTION_INBOUND;
 	accepted.is_mptcp = is_mptcp;
 	key = (u64)sk;
 	connection = sockets.lookup(&key);
-	is_closed = PEEK(sk, __sk_common.skc_state) == TCP_CLOSE;
 	if (connection) {
 		accepted.since_ns = connection->since_ns;
 		__builtin_memcpy(connection, &accepted, sizeof(accepted));

@@ -192,7 +192,7 @@ WRONG = {
         "    WHERE in_cidr(comm, '10.0.0.0/33')\n    " + " " * 20 + "^",
     ),
     "SELECT in_cidr(comm, cidr := '10/8') FROM exec": ("'10/8' is no address", "^"),
-    "SELECT in_cidr('::1', min(comm)) FROM exec": ("in_cidr(): cc is no address", "Write a network as"),
+    "SELECT in_cidr('::1', min(comm)) FROM exec": ("in_cidr(): \\x1b]0;pwned\\x07 is no address", "Write a network as"),
     "SELECT in_cidr('::1', $net)": ("in_cidr(): \\x1b[2J is no address", ""),
     "SELECT in_cidr(comm) FROM exec": ("does not support the supplied arguments", "in_cidr(ip, cidr)"),
     "SELECT errno_nam(1)": ("errno_nam() is not allowed", "Did you mean errno_name?"),
