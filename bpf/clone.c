@@ -171,12 +171,6 @@ struct process_event {
 	EVENT_COMMON
 };
 
-/* The context of a task iterator, by the names that the kernel's BTF has for it. */
-struct bpf_iter__task {
-	ITER_POINTER(struct bpf_iter_meta *, meta);
-	ITER_POINTER(struct task_struct *, task);
-};
-
 BPF_ITER(task)
 {
 	struct task_struct *task = ctx->task;

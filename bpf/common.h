@@ -193,6 +193,12 @@ struct bpf_iter_meta {
 		u64 _##name;                                                                                           \
 	}
 
+/* The context of a task iterator, by the names that the kernel's BTF has for it. */
+struct bpf_iter__task {
+	ITER_POINTER(struct bpf_iter_meta *, meta);
+	ITER_POINTER(struct task_struct *, task);
+};
+
 #ifdef INITIAL_MNT_NS /* the recorder's flag: the inode of the host's mount namespace */
 #define CGROUP_NAME_SIZE 128
 #define CONTAINER_ID_DIGITS 64

@@ -119,6 +119,7 @@ static __always_inline int look_at(struct task_struct *task)
 	return 0;
 }
 
+/* A function for each hook: the kernel counts runs, and those that it leaves out, by program. */
 int container_newtask(struct bpf_raw_tracepoint_args *ctx)
 {
 	return look_at((struct task_struct *)ctx->args[0]);
@@ -133,11 +134,6 @@ int container_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	return look_at((struct task_struct *)ctx->args[0]);
 }
-
-struct bpf_iter__task {
-	ITER_POINTER(struct bpf_iter_meta *, meta);
-	ITER_POINTER(struct task_struct *, task);
-};
 
 BPF_ITER(task)
 {

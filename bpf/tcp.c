@@ -5,7 +5,7 @@
  * Hooks: raw tracepoint inet_sock_set_state; tracepoints syscalls:sys_exit_{connect,accept,accept4}, and sys_enter_connect on kernels
  * without bpf_task_pt_regs; the iterators over the files of tasks and over TCP sockets, once at the start; the one over a map, at the end.
  * Needs: Linux 5.8 with BTF, 5.9 for the iterators.
- * Cost: some 2 us a connection with both its ends. The syscalls tracepoints cost every syscall of the host some 50 ns.
+ * Cost: some 4 us a connection with both its ends (benchmarks/). The syscalls tracepoints cost every syscall of the host some 50 ns.
  *
  * inet_sock_set_state runs in whatever task was interrupted, but for SYN_SENT, which connect(2) itself sets. So the task is noted then, in a hash
  * by socket, and kept until the connection ends. A connect that fails before it sends anything changes no state, and only the
@@ -156,9 +156,16 @@ static __always_inline u16 last_local_port(struct sock *sk)
 
 #define ENDPOINTS_OF(record) ((struct endpoints *)&(record)->saddr)
 
+/* What a record of every table has of a connection: its task, and its ends. */
+#define COPY_CONNECTION(event, connection)                                                                             \
+	do {                                                                                                           \
+		__builtin_memcpy(event, connection, sizeof(struct event_common));                                      \
+		__builtin_memcpy(ENDPOINTS_OF(event), ENDPOINTS_OF(connection), sizeof(struct endpoints));             \
+	} while (0)
+
 /*
- * Read both ends of a socket, and its network namespace; return its state. A socket comes from the hook, or by way of a file that has no type for the verifier,
- * so all of sock_common is read at once: that costs less than two members of it.
+ * Read both ends of a socket, and its network namespace; return its state. A socket comes from the hook, or by way of a file that has no type for
+ * the verifier, so all of sock_common is read at once: that costs less than two members of it.
  */
 static __always_inline u8 read_socket(struct connection *connection, struct sock *sk)
 {
@@ -182,13 +189,6 @@ static __always_inline u8 read_socket(struct connection *connection, struct sock
 	if (is_link_local(ends->daddr) || is_link_local(ends->saddr))
 		ends->scope_id = common.skc_bound_dev_if;
 	return common.skc_state;
-}
-
-static __always_inline u32 socket_net_ns(struct sock *sk)
-{
-	struct net *net = PEEK(sk, __sk_common.skc_net);
-
-	return PEEK(net, ns.inum);
 }
 
 #ifdef TYPED
@@ -345,8 +345,7 @@ static __always_inline int submit_connect(struct connection *connection, u64 ts_
 	event = tcp_connect_ring.ringbuf_reserve(sizeof(*event));
 	if (!event)
 		return count_lost(counters);
-	__builtin_memcpy(event, connection, sizeof(struct event_common));
-	__builtin_memcpy(ENDPOINTS_OF(event), ENDPOINTS_OF(connection), sizeof(struct endpoints));
+	COPY_CONNECTION(event, connection);
 	event->ts_ns = ts_ns;
 	event->syn_ns = connection->since_ns;
 	event->latency_ns = outcome == OUTCOME_CONNECTED && connection->since_ns ? ts_ns - connection->since_ns : 0;
@@ -528,8 +527,7 @@ static __always_inline int submit_close(struct sock *sk, struct connection *conn
 	event = tcp_close_ring.ringbuf_reserve(sizeof(*event));
 	if (!event)
 		return count_lost(counters);
-	__builtin_memcpy(event, connection, sizeof(struct event_common));
-	__builtin_memcpy(ENDPOINTS_OF(event), ENDPOINTS_OF(connection), sizeof(struct endpoints));
+	COPY_CONNECTION(event, connection);
 	event->ts_ns = now;
 	event->duration_ns = connection->since_ns ? now - connection->since_ns : 0;
 	event->bytes_sent = READ(tcp, bytes_sent) - READ(tcp, bytes_retrans);
@@ -773,9 +771,12 @@ static __always_inline bool was_told(u32 error)
 	return error == ERROR_ECONNREFUSED || error == ERROR_ETIMEDOUT || error == ERROR_ECONNRESET || error == ERROR_ECONNABORTED;
 }
 
-/* Read what a socket is bound to that no connect has got anywhere with. */
+/* Read where a socket is that no connect has got anywhere with, and what it is bound to. */
 static __always_inline void read_bound(struct connection *connection, struct sock *sk)
 {
+	struct net *net = PEEK(sk, __sk_common.skc_net);
+
+	connection->net_ns = PEEK(net, ns.inum);
 	connection->sport = PEEK(sk, __sk_common.skc_num);
 	if (PEEK(sk, __sk_common.skc_family) == AF_INET)
 		map_ipv4(connection->saddr, PEEK(sk, __sk_common.skc_rcv_saddr));
@@ -791,7 +792,6 @@ static __always_inline int connect_refused_at_once(struct sock *sk, bool is_mptc
 	if (!wanted(task) || !read_destination(&connection, call) || !ends_wanted(ENDPOINTS_OF(&connection), DIRECTION_OUTBOUND))
 		return 0;
 	fill_common((struct event_common *)&connection, task);
-	connection.net_ns = socket_net_ns(sk);
 	connection.is_mptcp = is_mptcp;
 	read_bound(&connection, sk);
 	return submit_connect(&connection, connection.ts_ns, OUTCOME_FAILED, error);
@@ -880,8 +880,7 @@ int on_sys_exit_accept(struct syscall_exit *ctx)
 	event = tcp_accept_ring.ringbuf_reserve(sizeof(*event));
 	if (!event)
 		return count_lost(counters);
-	__builtin_memcpy(event, &accepted, sizeof(struct event_common));
-	__builtin_memcpy(ENDPOINTS_OF(event), ENDPOINTS_OF(&accepted), sizeof(struct endpoints));
+	COPY_CONNECTION(event, &accepted);
 	event->queued_ns = accepted.since_ns ? accepted.ts_ns - accepted.since_ns : 0;
 	event->is_closed = is_closed;
 	__builtin_memset(&event->_padding, 0, sizeof(event->_padding));
@@ -915,8 +914,7 @@ static __always_inline int add_socket(struct sock *sk, struct task_struct *task)
 	event = tcp_socket_ring.ringbuf_reserve(sizeof(*event));
 	if (!event)
 		return count_lost(counters);
-	__builtin_memcpy(event, &connection, sizeof(struct event_common));
-	__builtin_memcpy(ENDPOINTS_OF(event), ENDPOINTS_OF(&connection), sizeof(struct endpoints));
+	COPY_CONNECTION(event, &connection);
 	event->ts_ns = bpf_ktime_get_boot_ns();
 	event->state = state;
 	tcp_socket_ring.ringbuf_submit(event, count_event(counters, RING_PAGES_tcp_socket, sizeof(*event)));
@@ -1005,7 +1003,7 @@ BPF_ITER(bpf_map_elem)
 	}
 	if (connection.phase == PHASE_CONNECTING)
 		submit_connect(&connection, bpf_ktime_get_boot_ns(), OUTCOME_PENDING, 0);
-	if (connection.phase == PHASE_ABORTED)
+	else if (connection.phase == PHASE_ABORTED)
 		end_unseen(&connection, bpf_ktime_get_boot_ns());
 	return 0;
 }

@@ -6,10 +6,10 @@
 --   at_s          DOUBLE   s    when it was accepted, from the start of the recording
 --   pid           INTEGER  -    process that accepted it
 --   comm          VARCHAR  -    its name
---   saddr         VARCHAR  -    local address; NULL when it had been closed before
---   sport         INTEGER  -    local port; NULL as above
---   daddr         VARCHAR  -    address of the client; NULL as above
---   dport         INTEGER  -    port of the client; NULL as above
+--   saddr         VARCHAR  -    local address
+--   sport         INTEGER  -    local port
+--   daddr         VARCHAR  -    address of the client
+--   dport         INTEGER  -    port of the client
 --   queued_ms     DOUBLE   ms   from ESTABLISHED to accept; NULL when not known
 --   start_ns      BIGINT   ns   birth of the process, CLOCK_BOOTTIME; with pid and recording_id its key
 --   recording_id  VARCHAR  -    recording
