@@ -1,9 +1,9 @@
 """The functions that a report may call: an allow-list, since a teammate's SQL is code and DuckDB's functions are many.
 
 What is here computes a value from its arguments and nothing else. What is not: reading or listing files, settings and variables
-(they show paths), sequences, sleeping, logging, running SQL from a string, the catalog (it shows paths, too), the wall clock, random numbers
-(a report over the same recording has the same answer), and DuckDB's own internals. A function that a later DuckDB adds is refused
-until it is entered here.
+(they show paths), sequences, sleeping, logging, running SQL from a string, the catalog (it shows paths, too), the wall clock (``age`` reads
+it), random numbers (a report over the same recording has the same answer), and DuckDB's own internals. A function that a later DuckDB adds
+is refused until it is entered here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ suffix to_base to_base64 to_binary to_hex translate trim ucase unbin unhex unico
 """
 
 _TIME = """
-age century date_add date_diff date_part date_sub date_trunc datediff datepart datesub datetrunc day dayname dayofmonth dayofweek dayofyear
+century date_add date_diff date_part date_sub date_trunc datediff datepart datesub datetrunc day dayname dayofmonth dayofweek dayofyear
 days_in_month decade epoch epoch_ms epoch_ns epoch_us equi_width_bins era hour isodow isoyear julian last_day make_date make_time
 make_timestamp make_timestamp_ms make_timestamp_ns make_timestamptz microsecond millennium millisecond minute month monthname nanosecond
 normalized_interval quarter second strftime strptime time_bucket timezone timezone_hour timezone_minute to_centuries to_days to_decades

@@ -98,7 +98,8 @@ class Sandbox:
         self._roots = {recording.id: self._root(recording) for recording in recordings}
         files = [file for recording in recordings for table in recording.tables for file in self._files(recording, table)]
         self._connection.execute(
-            f"SET allowed_paths = {_list(files)}; SET python_enable_replacements = false; "
+            # UTC: else a teammate in another time zone would get other hours from the same SQL.
+            f"SET allowed_paths = {_list(files)}; SET TimeZone = 'UTC'; SET python_enable_replacements = false; "
             "SET parquet_metadata_cache = true; SET enable_external_access = false; SET lock_configuration = true"
         )
 
