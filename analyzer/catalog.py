@@ -23,7 +23,7 @@ def explain(name: str) -> str:
     header = _header(report)
     names = max(len(column.name) for column in header.columns)
     types = max(len(column.type) for column in header.columns)
-    lines = [header.title, "", *_wrapped("Question", header.question), *_wrapped("Tables", ", ".join(header.tables)), "", "Columns"]
+    lines = [header.title, "", *_wrapped("Question", header.question), *_tables(header), "", "Columns"]
     for column in header.columns:
         unit = f" ({column.unit})" if column.unit != "-" else ""
         lines.append(f"  {column.name:<{names}}  {column.type:<{types}}  {column.doc}{unit}")
@@ -67,6 +67,12 @@ def _reports() -> list[tuple[Report, Header]]:
 def _header(report: Report) -> Header:
     assert report.header is not None, "bundled() parses the header"
     return report.header
+
+
+def _tables(header: Header) -> list[str]:
+    without = [name for name in header.tables if name not in header.optional]
+    optional = _wrapped("Where recorded", ", ".join(header.optional)) if header.optional else []
+    return [*_wrapped("Tables", ", ".join(without)), *optional]
 
 
 def _wrapped(title: str, text: str) -> list[str]:

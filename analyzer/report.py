@@ -12,7 +12,7 @@ from analyzer.errors import AnalyzerError, Exit
 from analyzer.sql_error import near
 
 _MAX_BYTES = 1 << 20
-_SECTION = re.compile(r"(Question|Tables|Columns|Parameters|Caveats):\s*(.*)")
+_SECTION = re.compile(r"(Question|Tables|Optional|Columns|Parameters|Caveats):\s*(.*)")
 _COLUMN = re.compile(r"  (\w+) {2,}(\S+) {2,}(\S+) {2,}(\S.*)")
 _PARAMETER = re.compile(r"  (\w+) {2,}(BIGINT|DOUBLE|VARCHAR) {2,}(\S+) {2,}(\S.*)")
 _CONVERT = {"BIGINT": int, "DOUBLE": float, "VARCHAR": str}
@@ -47,7 +47,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the comment at the top of a bundled report says."""
+    """What the comment at the top of a bundled report says.
+
+    ``optional`` has those of ``tables`` that a recording need not have been asked for: without them the answer is as good.
+    """
 
     title: str
     question: str
@@ -55,6 +58,7 @@ class Header:
     columns: tuple[Column, ...]
     parameters: tuple[Parameter, ...]
     caveats: str
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +159,18 @@ def parse_header(sql: str) -> Header:
     missing = {"Question", "Tables", "Columns", "Parameters", "Caveats"} - set(sections)
     if not lines or missing:
         raise ValueError(f"header lacks {', '.join(sorted(missing)) or 'everything'}")
+    tables = tuple(_joined(sections["Tables"]).split(", "))
+    optional = tuple(_joined(sections["Optional"]).split(", ")) if "Optional" in sections else ()
+    if strange := set(optional) - set(tables):
+        raise ValueError(f"header has {', '.join(sorted(strange))} in Optional and not in Tables")
     return Header(
         title=lines[0],
         question=_joined(sections["Question"]),
-        tables=tuple(_joined(sections["Tables"]).split(", ")),
+        tables=tables,
         columns=tuple(Column(*_fields(_COLUMN, line)) for line in sections["Columns"]),
         parameters=tuple(Parameter(*_fields(_PARAMETER, line)) for line in sections["Parameters"] if line != "none"),
         caveats=_joined(sections["Caveats"]),
+        optional=optional,
     )
 
 

@@ -74,7 +74,7 @@ def _run(request: Request, report: Report, recordings: list[Recording], timeout_
             writer(request.format).write(result, out, width)
         if statement.tables:
             names = {recording.id: recording.name for recording in recordings}
-            print(line(assess(sandbox, statement.tables), names), file=sys.stderr)
+            print(line(assess(sandbox, statement.tables, report.header.optional if report.header else ()), names), file=sys.stderr)
     for recording in recordings:
         if recording.torn:
             print(f"note: the last line of {printable(recording.name)}'s manifest is cut off; its segment is not used", file=sys.stderr)

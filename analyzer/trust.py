@@ -6,7 +6,7 @@ other formats can show the same assessment in their own way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -115,8 +115,11 @@ FROM coverage GROUP BY recording_id, "table"
 _FAILED = "SELECT recording_id, unnest(tables), hook, coalesce(reason, 'no reason given') FROM probe WHERE status <> 'attached' ORDER BY hook"
 
 
-def assess(sandbox: Sandbox, tables: Iterable[str]) -> Trust:
-    """Return what a result over ``tables`` of the sandbox's recordings rests on."""
+def assess(sandbox: Sandbox, tables: Iterable[str], optional: Collection[str] = ()) -> Trust:
+    """Return what a result over ``tables`` of the sandbox's recordings rests on.
+
+    That a recording was not asked for one of the ``optional`` tables is no doubt.
+    """
     meta = ["recording", "probe", "coverage"]
     known = {row[0]: row[1:] for row in sandbox.rows(_RECORDINGS, meta)}
     counts = {(row[0], row[1]): _Counts(*row[2:]) for row in sandbox.rows(_COUNTS, meta)}
@@ -128,7 +131,9 @@ def assess(sandbox: Sandbox, tables: Iterable[str]) -> Trust:
     for window in windows:
         for table in sorted(tables):
             key = (window.recording, table)
-            if table in TABLES and TABLES[table].tracer:
+            tracer = TABLES[table].tracer if table in TABLES else None
+            is_missed = table not in optional or tracer in window.tracers or not window.known
+            if tracer and is_missed:
                 found.append(_traced(window, table, counts.get(key), failed.get(key, "")))
     return Trust(windows, tuple(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,11 @@ def rows() -> Rows:
     return rows
 
 
-def about(tmp_path: Path, rows: Rows, tables: list[str]) -> tuple[Trust, str]:
+def about(tmp_path: Path, rows: Rows, tables: list[str], optional: Sequence[str] = ()) -> tuple[Trust, str]:
     tmp_path.mkdir(exist_ok=True)
     recordings = open_recordings([write_recording(tmp_path / "x.bpftape", rows)])
     with open_sandbox(recordings) as sandbox:
-        trust = assess(sandbox, tables)
+        trust = assess(sandbox, tables, optional)
     return trust, line(trust, {recording.id: recording.name for recording in recordings})
 
 
@@ -64,6 +65,16 @@ def test_a_table_that_was_not_recorded_is_not_an_empty_one(tmp_path: Path, rows:
     done = analyze("--sql", "SELECT pid FROM exit", tmp_path / "x.bpftape")
     assert "(no rows)" in done.stdout
     assert "not recorded" in done.stderr
+
+
+def test_a_table_that_a_report_can_do_without_is_missed_only_where_it_was_asked_for(tmp_path: Path, rows: Rows) -> None:
+    rows["coverage"] = [row for row in rows["coverage"] if row["tracer"] != "container"]
+    assert about(tmp_path / "missed", rows, ["exec", "container"], optional=["container"])[0].verdict == Verdict.NOT_RECORDED
+    update(rows, "recording", tracers=["clone", "tcp"])
+    trust, said = about(tmp_path, rows, ["exec", "container"], optional=["container"])
+    assert said == "coverage: complete: exec attached for all of 10.0 s, none of 11 events lost"
+    assert [table.table for table in trust.tables] == ["exec"]
+    assert about(tmp_path / "needed", rows, ["exec", "container"])[0].verdict == Verdict.NOT_RECORDED
 
 
 def test_a_tracer_that_never_attached_is_not_recorded(tmp_path: Path, rows: Rows) -> None:
