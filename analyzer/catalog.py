@@ -5,16 +5,19 @@ from __future__ import annotations
 import textwrap
 
 from analyzer.macros import MACROS
-from analyzer.report import Header, Report, bundled, bundled_names
+from analyzer.report import GROUPS, Header, Report, bundled, bundled_names
 
 _WIDTH = 100
 
 
 def listing() -> str:
-    """Return one line a bundled report: its name and the question that it answers."""
-    reports = _reports()
-    width = max((len(report.name) for report, _ in reports), default=0)
-    return "\n".join(f"{report.name:<{width}}  {header.question}" for report, header in reports)
+    """Return the bundled reports by group, one line each: its name and the question that it answers."""
+    groups = _groups()
+    width = max(len(report.name) for reports in groups.values() for report, _ in reports)
+    lines: list[str] = []
+    for name, reports in groups.items():
+        lines += ["", name, *(f"  {report.name:<{width}}  {header.question}" for report, header in reports)]
+    return "\n".join(lines[1:])
 
 
 def explain(name: str) -> str:
@@ -39,13 +42,12 @@ def index() -> str:
         "# Bundled reports",
         "",
         "Made from the headers of the `.sql` files by `python -m analyzer.catalog`; a test fails when it is stale.",
-        "",
-        "| report | question | tables |",
-        "|---|---|---|",
     ]
-    reports = _reports()
-    lines += [f"| [{report.name}](#{report.name}) | {header.question} | {', '.join(header.tables)} |" for report, header in reports]
-    for report, header in reports:
+    groups = _groups()
+    for name, reports in groups.items():
+        lines += ["", f"**{name}**", "", "| report | question | tables |", "|---|---|---|"]
+        lines += [f"| [{report.name}](#{report.name}) | {header.question} | {', '.join(header.tables)} |" for report, header in reports]
+    for report, header in (report for reports in groups.values() for report in reports):
         lines += ["", f"## {report.name}", "", f"{header.title}.", "", f"**Question.** {header.question}", "", "| column | type | unit | meaning |"]
         lines += ["|---|---|---|---|"]
         lines += [f"| `{column.name}` | {column.type} | {column.unit} | {column.doc} |" for column in header.columns]
@@ -59,9 +61,11 @@ def index() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _reports() -> list[tuple[Report, Header]]:
-    reports = [bundled(name) for name in bundled_names()]
-    return [(report, _header(report)) for report in reports]
+def _groups() -> dict[str, list[tuple[Report, Header]]]:
+    """Return the bundled reports, each with its header, by group; groups that have none are left out."""
+    reports = [(report, _header(report)) for report in map(bundled, bundled_names())]
+    groups = {name: [(report, header) for report, header in reports if header.group == name] for name in GROUPS}
+    return {name: found for name, found in groups.items() if found}
 
 
 def _header(report: Report) -> Header:

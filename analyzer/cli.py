@@ -84,7 +84,7 @@ def analyze(
         ),
     ] = None,
     sql: Annotated[str | None, typer.Option("--sql", metavar="SELECT", help="Run this statement in place of a report.")] = None,
-    list_reports: Annotated[bool, typer.Option("--list", help="List the bundled reports, and the question that each answers.")] = False,
+    list_reports: Annotated[bool, typer.Option("--list", help="List the bundled reports by group, and the question that each answers.")] = False,
     describe: Annotated[
         str | None, typer.Option("--describe", metavar="REPORT", help="Explain a bundled report.", autocompletion=_complete_report)
     ] = None,

@@ -12,10 +12,13 @@ from analyzer.errors import AnalyzerError, Exit
 from analyzer.sql_error import near
 
 _MAX_BYTES = 1 << 20
-_SECTION = re.compile(r"(Question|Tables|Optional|Columns|Parameters|Caveats):\s*(.*)")
+_SECTION = re.compile(r"(Group|Question|Tables|Optional|Columns|Parameters|Caveats):\s*(.*)")
 _COLUMN = re.compile(r"  (\w+) {2,}(\S+) {2,}(\S+) {2,}(\S.*)")
 _PARAMETER = re.compile(r"  (\w+) {2,}(BIGINT|DOUBLE|VARCHAR) {2,}(\S+) {2,}(\S.*)")
 _CONVERT = {"BIGINT": int, "DOUBLE": float, "VARCHAR": str}
+
+GROUPS = ("Processes", "TCP", "Containers", "XDP", "Recording")
+"""What reports are about, in the order in which they are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Header:
     """
 
     title: str
+    group: str
     question: str
     tables: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -156,15 +160,18 @@ def parse_header(sql: str) -> Header:
             current = sections.setdefault(match[1], [match[2]] if match[2] else [])
         elif line.strip():
             current.append(line)
-    missing = {"Question", "Tables", "Columns", "Parameters", "Caveats"} - set(sections)
+    missing = {"Group", "Question", "Tables", "Columns", "Parameters", "Caveats"} - set(sections)
     if not lines or missing:
         raise ValueError(f"header lacks {', '.join(sorted(missing)) or 'everything'}")
+    if (group := _joined(sections["Group"])) not in GROUPS:
+        raise ValueError(f"header has group {group!r}; there are {', '.join(GROUPS)}")
     tables = tuple(_joined(sections["Tables"]).split(", "))
     optional = tuple(_joined(sections["Optional"]).split(", ")) if "Optional" in sections else ()
     if strange := set(optional) - set(tables):
         raise ValueError(f"header has {', '.join(sorted(strange))} in Optional and not in Tables")
     return Header(
         title=lines[0],
+        group=group,
         question=_joined(sections["Question"]),
         tables=tables,
         columns=tuple(Column(*_fields(_COLUMN, line)) for line in sections["Columns"]),

@@ -1,5 +1,6 @@
 -- Accepts: who took which inbound connection, and how long it waited
 --
+-- Group: TCP
 -- Question: Which processes accepted connections from whom, and how long did these wait to be accepted?
 -- Tables: tcp_accept, recording
 -- Columns:

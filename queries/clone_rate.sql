@@ -1,5 +1,6 @@
 -- Clone rate: new processes and threads, by second and parent
 --
+-- Group: Processes
 -- Question: When were many tasks made, and who made them?
 -- Tables: clone, recording
 -- Columns:

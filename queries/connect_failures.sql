@@ -1,5 +1,6 @@
 -- Connect failures: why, where to and by whom
 --
+-- Group: TCP
 -- Question: Which connects failed, with which error, and how long did the process wait for it?
 -- Tables: tcp_connect, recording
 -- Columns:

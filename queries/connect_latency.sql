@@ -1,5 +1,6 @@
 -- Connect latency: how long TCP handshakes take, by destination
 --
+-- Group: TCP
 -- Question: Which destinations are slow to connect to, and how often does it fail?
 -- Tables: tcp_connect
 -- Columns:

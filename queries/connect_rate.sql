@@ -1,5 +1,6 @@
 -- Connect rate: TCP connects by second
 --
+-- Group: TCP
 -- Question: When were many connects made, and what came of them?
 -- Tables: tcp_connect, recording
 -- Columns:

@@ -1,5 +1,6 @@
 -- Connections: the life of each, from its opening to its end
 --
+-- Group: TCP
 -- Question: Which TCP connections were there, who opened them, what did they carry, and how did they end?
 -- Tables: tcp_connect, tcp_accept, tcp_socket, tcp_close, recording
 -- Columns:

@@ -1,5 +1,6 @@
 -- Container connects: TCP connects that were made in containers
 --
+-- Group: Containers
 -- Question: Which containers connected where, how long did it take, and what came of it?
 -- Tables: tcp_connect, container, recording
 -- Columns:

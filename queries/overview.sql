@@ -1,5 +1,6 @@
 -- Overview: what is in a recording
 --
+-- Group: Recording
 -- Question: What does this recording hold, and how complete is it?
 -- Tables: recording, coverage, clone, exec, exit, process, tcp_connect, tcp_accept, tcp_close, tcp_socket, container
 -- Columns:

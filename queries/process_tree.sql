@@ -1,5 +1,6 @@
 -- Process tree: what was started, below whom
 --
+-- Group: Processes
 -- Question: Which processes were started during the recording, and by which chain of parents?
 -- Tables: clone, exec, exit, process, recording
 -- Columns:

@@ -1,5 +1,6 @@
 -- Processes: each one with its parent, its life and its end
 --
+-- Group: Processes
 -- Question: Which processes ran, who started them, how long did they live, and how did they end?
 -- Tables: clone, exec, exit, process, recording
 -- Columns:

@@ -1,5 +1,6 @@
 -- Service map: who talks to whom, over TCP
 --
+-- Group: TCP
 -- Question: Which processes and containers use which services, how often, how fast, and does it work?
 -- Tables: tcp_connect, tcp_accept, tcp_socket, tcp_close, container, recording
 -- Columns:

@@ -1,5 +1,6 @@
 -- Short-lived processes: what is gone before top shows it
 --
+-- Group: Processes
 -- Question: Which processes lived only for a moment, what did they run, and who started them?
 -- Tables: clone, exec, exit, recording
 -- Columns:

@@ -1,5 +1,6 @@
 -- TCP connects: every attempt, with its latency or why it failed
 --
+-- Group: TCP
 -- Question: Which processes connected where, how long did it take, and what came of it?
 -- Tables: tcp_connect, recording
 -- Columns:

@@ -1,5 +1,6 @@
 -- Top talkers: bytes by process and peer
 --
+-- Group: TCP
 -- Question: Which processes exchanged most data, and with whom?
 -- Tables: tcp_close
 -- Columns:

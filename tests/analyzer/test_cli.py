@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.report import bundled_names
+from analyzer.report import GROUPS, bundled, bundled_names
 from tests.analyzer.conftest import Analyze, error_of
 from tests.support import REPO
 
@@ -36,10 +36,14 @@ def test_a_bundled_report_goes_by_its_name_and_a_path_by_its_slash(recording: Pa
     assert analyze("./overview", recording, "--format", "csv", cwd=tmp_path).stdout == "mine\n2\n"
 
 
-def test_list_shows_each_report_with_its_question(analyze: Analyze) -> None:
-    lines = analyze("--list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == bundled_names()
-    assert all(line.endswith("?") for line in lines)
+def test_list_shows_each_report_with_its_question_below_its_group(analyze: Analyze) -> None:
+    blocks = [block.splitlines() for block in analyze("--list").stdout.split("\n\n")]
+    groups = [block[0] for block in blocks]
+    assert groups == [name for name in GROUPS if name in groups]
+    listed = {line.split()[0]: block[0] for block in blocks for line in block[1:]}
+    headers = {name: bundled(name).header for name in bundled_names()}
+    assert listed == {name: header.group for name, header in headers.items() if header}
+    assert all(line.startswith("  ") and line.endswith("?") for block in blocks for line in block[1:])
 
 
 def test_describe_explains_a_report(analyze: Analyze) -> None:

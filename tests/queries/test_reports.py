@@ -107,8 +107,9 @@ def test_the_readme_of_the_reports_is_fresh(update_golden: bool) -> None:
         "",
         "SELECT 1",
         "-- Title\n-- Question: Why?\n",
-        "-- T\n-- Question: x\n-- Tables: a\n-- Columns:\n--   pid INTEGER\n-- Parameters: none\n-- Caveats: none",
-        "-- T\n-- Question: x\n-- Tables: a\n-- Optional: b\n-- Columns:\n-- Parameters: none\n-- Caveats: none",
+        "-- T\n-- Group: TCP\n-- Question: x\n-- Tables: a\n-- Columns:\n--   pid INTEGER\n-- Parameters: none\n-- Caveats: none",
+        "-- T\n-- Group: TCP\n-- Question: x\n-- Tables: a\n-- Optional: b\n-- Columns:\n-- Parameters: none\n-- Caveats: none",
+        "-- T\n-- Group: Udp\n-- Question: x\n-- Tables: a\n-- Columns:\n--   pid  INTEGER  -  x\n-- Parameters: none\n-- Caveats: none",
     ],
 )
 def test_a_header_that_lacks_something_is_an_error(header: str) -> None:
