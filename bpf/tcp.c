@@ -5,7 +5,7 @@
  * Hooks: raw tracepoint inet_sock_set_state; tracepoints syscalls:sys_exit_{connect,accept,accept4}, and sys_enter_connect on kernels
  * without bpf_task_pt_regs; the iterators over the files of tasks and over TCP sockets, once at the start; the one over a map, at the end.
  * Needs: Linux 5.8 with BTF, 5.9 for the iterators.
- * Cost: some 4 us a connection with both its ends (benchmarks/). The syscalls tracepoints cost every syscall of the host some 50 ns.
+ * Cost: some 3 us a connection with both its ends (benchmarks/). The syscalls tracepoints cost every syscall of the host some 50 ns.
  *
  * inet_sock_set_state runs in whatever task was interrupted, but for SYN_SENT, which connect(2) itself sets. So the task is noted then, in a hash
  * by socket, and kept until the connection ends. A connect that fails before it sends anything changes no state, and only the
@@ -163,32 +163,54 @@ static __always_inline u16 last_local_port(struct sock *sk)
 		__builtin_memcpy(ENDPOINTS_OF(event), ENDPOINTS_OF(connection), sizeof(struct endpoints));             \
 	} while (0)
 
-/*
- * Read both ends of a socket, and its network namespace; return its state. A socket comes from the hook, or by way of a file that has no type for
- * the verifier, so all of sock_common is read at once: that costs less than two members of it.
- */
-static __always_inline u8 read_socket(struct connection *connection, struct sock *sk)
+/* In words, since the compiler cannot tell how a member of the kernel's structures is aligned. */
+static __always_inline void copy_address(u8 *to, u8 *from)
 {
-	struct endpoints *ends = ENDPOINTS_OF(connection);
-	struct sock_common common;
+#pragma unroll
+	for (int word = 0; word < 4; word++)
+		((u32 *)to)[word] = ((u32 *)from)[word];
+}
 
-	bpf_probe_read_kernel(&common, sizeof(common), sk);
-	connection->net_ns = PEEK(common.skc_net, ns.inum);
-	ends->sport = common.skc_num ?: last_local_port(sk);
-	ends->dport = __builtin_bswap16(common.skc_dport);
+/* Note both ends of a socket; return its state. `common` can be read by loads: it is a copy, or the verifier knows its type. */
+static __always_inline u8 read_ends(struct endpoints *ends, struct sock_common *common, struct sock *sk)
+{
+	ends->sport = common->skc_num ?: last_local_port(sk);
+	ends->dport = __builtin_bswap16(common->skc_dport);
 	ends->scope_id = 0;
-	if (common.skc_family == AF_INET) {
-		map_ipv4(ends->saddr, common.skc_rcv_saddr);
-		map_ipv4(ends->daddr, common.skc_daddr);
+	if (common->skc_family == AF_INET) {
+		map_ipv4(ends->saddr, common->skc_rcv_saddr);
+		map_ipv4(ends->daddr, common->skc_daddr);
 		ends->family = 4;
-		return common.skc_state;
+		return common->skc_state;
 	}
-	__builtin_memcpy(&ends->saddr, &common.skc_v6_rcv_saddr, 16);
-	__builtin_memcpy(&ends->daddr, &common.skc_v6_daddr, 16);
+	copy_address(ends->saddr, common->skc_v6_rcv_saddr);
+	copy_address(ends->daddr, common->skc_v6_daddr);
 	ends->family = is_mapped_ipv4(ends->saddr) || is_mapped_ipv4(ends->daddr) ? 4 : 6;
 	if (is_link_local(ends->daddr) || is_link_local(ends->saddr))
-		ends->scope_id = common.skc_bound_dev_if;
-	return common.skc_state;
+		ends->scope_id = common->skc_bound_dev_if;
+	return common->skc_state;
+}
+
+/*
+ * Read both ends of a socket, and its network namespace; return its state. `is_typed`, a constant, says that it comes from the hook. One that
+ * comes by way of a file has no type for the verifier: all of sock_common is read at once, which costs less than two members of it.
+ */
+static __always_inline u8 read_socket(struct connection *connection, struct sock *sk, bool is_typed)
+{
+	struct sock_common common;
+	struct net *net;
+
+#ifdef TYPED
+	if (is_typed) {
+		net = READ(sk, __sk_common.skc_net);
+		connection->net_ns = READ(net, ns.inum);
+		return read_ends(ENDPOINTS_OF(connection), &sk->__sk_common, sk);
+	}
+#endif
+	bpf_probe_read_kernel(&common, sizeof(common), sk);
+	net = common.skc_net;
+	connection->net_ns = PEEK(net, ns.inum);
+	return read_ends(ENDPOINTS_OF(connection), &common, sk);
 }
 
 #ifdef TYPED
@@ -406,7 +428,7 @@ static __always_inline int connect_begins(struct sock *sk)
 	if (!counters || !tcp || !wanted(task))
 		return 0;
 	fill_common((struct event_common *)&connection, task);
-	read_socket(&connection, sk);
+	read_socket(&connection, sk, true);
 	if (!ends_wanted(ENDPOINTS_OF(&connection), DIRECTION_OUTBOUND))
 		return 0;
 	connection.since_ns = connection.ts_ns;
@@ -540,9 +562,9 @@ static __always_inline int submit_close(struct sock *sk, struct connection *conn
 	return 0;
 }
 
-static __always_inline void fill_unowned(struct connection *connection, struct sock *sk)
+static __always_inline void fill_unowned(struct connection *connection, struct sock *sk, bool is_typed)
 {
-	read_socket(connection, sk);
+	read_socket(connection, sk, is_typed);
 	connection->direction = socket_direction(sk);
 	connection->is_mptcp = IS_MPTCP_FLOW(PEEK, (struct tcp_sock *)sk);
 }
@@ -564,7 +586,7 @@ static __always_inline int closed(struct sock *sk, int old_state)
 	if (connection && old_state != TCP_LISTEN) {
 #ifndef FILTERS_TASKS
 		if (!connection->family) /* nobody has accepted it */
-			fill_unowned(connection, sk);
+			fill_unowned(connection, sk, true);
 #endif
 		if (connection->family && ends_wanted(ENDPOINTS_OF(connection), connection->direction))
 			submit_close(sk, connection);
@@ -573,7 +595,7 @@ static __always_inline int closed(struct sock *sk, int old_state)
 	if (!connection && old_state != TCP_LISTEN && old_state != TCP_SYN_SENT && old_state != TCP_SYN_RECV) {
 		struct connection unknown = {};
 
-		fill_unowned(&unknown, sk);
+		fill_unowned(&unknown, sk, true);
 		if (ends_wanted(ENDPOINTS_OF(&unknown), unknown.direction))
 			submit_close(sk, &unknown);
 	}
@@ -864,7 +886,7 @@ int on_sys_exit_accept(struct syscall_exit *ctx)
 	if (!sk || !counters)
 		return 0;
 	fill_common((struct event_common *)&accepted, task);
-	is_closed = read_socket(&accepted, sk) == TCP_CLOSE;
+	is_closed = read_socket(&accepted, sk, false) == TCP_CLOSE;
 	if (!ends_wanted(ENDPOINTS_OF(&accepted), DIRECTION_INBOUND))
 		return 0;
 	accepted.direction = DIRECTION_INBOUND;
@@ -903,7 +925,7 @@ static __always_inline int add_socket(struct sock *sk, struct task_struct *task)
 		return 0;
 	if (task)
 		fill_common((struct event_common *)&connection, task);
-	fill_unowned(&connection, sk);
+	fill_unowned(&connection, sk, false);
 	if (state == TCP_LISTEN)
 		connection.direction = 0;
 	if (!ends_wanted(ENDPOINTS_OF(&connection), state == TCP_LISTEN ? DIRECTION_INBOUND : connection.direction))
