@@ -317,11 +317,37 @@ FILTER_MAP(u32, u64, followed, FILTER_ENTRIES);
 #endif
 
 #define CGROUP_DEPTH 16
+#define PID_NS_DEPTH 32 /* MAX_PID_NS_LEVEL of linux/pid_namespace.h */
 
 /* Filters by task are in force: what happens to a socket whose task is not known cannot be wanted. */
 #if defined(FILTER_pid) || defined(FILTER_uid) || defined(FILTER_comm) || defined(FILTER_cgroup) || defined(FILTER_container) ||                     \
 	defined(FILTER_containers) || defined(FILTER_followed)
 #define FILTERS_TASKS 1
+#endif
+
+#ifdef FILTER_container
+/* True when the pid namespace of a task, or one that it is nested in, was asked for. */
+static __always_inline bool in_named_pid_ns(struct task_struct *task)
+{
+	struct pid *pid = READ(task, thread_pid);
+	u64 numbers = (u64)pid + __builtin_offsetof(struct pid, numbers);
+	u32 level = task_pid_ns_level(task);
+
+#pragma clang loop unroll(disable)
+	for (u32 depth = 1; depth <= PID_NS_DEPTH; depth++) { /* 0 is the initial one, which is no container */
+		struct upid *number = (struct upid *)numbers + depth;
+		struct pid_namespace *ns;
+		u64 key;
+
+		if (depth > level)
+			break;
+		ns = PEEK(number, ns);
+		key = IS_PID_NS | PEEK(ns, ns.inum);
+		if (filter_container.lookup(&key))
+			return true;
+	}
+	return false;
+}
 #endif
 
 /* True when the recording wants rows of where `task` runs: its container, its cgroup. */
@@ -359,12 +385,8 @@ static __always_inline bool wanted_place(struct task_struct *task)
 		return false;
 #endif
 #ifdef FILTER_container
-	if (!in_named_container) {
-		u64 key = IS_PID_NS | task_pid_ns(task);
-
-		if (!filter_container.lookup(&key))
-			return false;
-	}
+	if (!in_named_container && !in_named_pid_ns(task))
+		return false;
 #endif
 #endif
 	return true;

@@ -22,6 +22,8 @@ BARE = f"bare-{os.getpid()}"
 EVENTS = ("clone", "exec", "exit")
 # Three containers, and a process of the host; each starts a program so many times.
 RUNS = {"bare": 7, "docker": 5, "other": 3, "host": 9}
+# Besides, some start a program two namespaces further down, or in a cgroup below their own.
+FURTHER = {"bare": 4, "docker": 2, "other": 0, "host": 0}
 
 OPTIONS: dict[str, list[str]] = {
     "host name": ["--container", BARE],
@@ -52,6 +54,9 @@ class Filtered:
     """The inode of the cgroup below that of the container with an id."""
 
 
+UNSHARE = ("/usr/bin/unshare", "--pid", "--fork", "--")
+
+
 def in_group(folder: Path) -> list[str]:
     return ["/bin/sh", "-c", 'echo 0 >"$1" && exec "$2"', "sh", str(folder / "cgroup.procs"), true_path()]
 
@@ -62,7 +67,8 @@ def happen(spawners: dict[str, Spawner], below: Path, folder: Path) -> dict[str,
         spawner.spawn(RUNS[name], true_path())
         spawner.spawn(1, *program("container_connect", folder / name))
         ports[name] = json.loads((folder / name).read_text())
-    spawners["docker"].spawn(2, *in_group(below))
+    spawners["bare"].spawn(FURTHER["bare"], *UNSHARE, *UNSHARE, true_path())
+    spawners["docker"].spawn(FURTHER["docker"], *in_group(below))
     return ports
 
 
@@ -95,11 +101,11 @@ def test_tasks_of_the_containers_wanted_are_recorded_and_no_others(filtered: Fil
     recording = filtered.recordings[option]
     for name, pid in filtered.spawners.items():
         wanted = name in WANTED[option]
-        expected = (RUNS[name] + 1 + (2 if name == "docker" else 0)) * wanted
+        expected = (RUNS[name] + 1 + FURTHER[name]) * wanted
         assert len(recording.rows("clone", pid=pid)) == expected, name
         assert len(recording.rows("exit", ppid=pid)) == expected, name
         # The two below the container start a shell, which starts the program.
-        assert len(recording.rows("exec", ppid=pid)) == expected + (2 * wanted if name == "docker" else 0), name
+        assert len(recording.rows("exec", ppid=pid)) == expected + (FURTHER[name] * wanted if name == "docker" else 0), name
         assert len(recording.rows("process", pid=pid)) == wanted, name
     assert {recording.lost(table) for table in EVENTS} == {0}
 
@@ -111,7 +117,7 @@ def test_nothing_else_on_the_host_is_in_the_tables(filtered: Filtered, option: s
     spaces = {box.namespaces["pid"] for box in boxes}
     forked_from = {box.process.pid for box in boxes}  # unshare(1), which is in the cgroup and in the host's pid namespace
     for table in (*EVENTS, "process", "container", "tcp_connect", "tcp_accept", "tcp_close"):
-        assert {row["pid_ns"] for row in recording.table(table) if row["pid"] not in forked_from} == spaces, table
+        assert {row["pid_ns"] for row in recording.table(table) if row["pid"] not in forked_from and row["pid_ns_level"] < 2} == spaces, table
     assert recording.table("tcp_socket") == []
 
 
@@ -143,11 +149,22 @@ def test_what_runs_in_a_cgroup_below_that_of_the_container_belongs_to_it(filtere
         assert (row["container_id"], row["pid_ns"]) == (ID, filtered.boxes["docker"].namespaces["pid"])
 
 
+def test_what_runs_in_a_pid_namespace_nested_in_that_of_the_container_belongs_to_it(filtered: Filtered) -> None:
+    for option in ("host name", "two", "all"):
+        recording = filtered.recordings[option]
+        rows = recording.rows("exec", filename=true_path(), pid_ns_level=3)
+        assert len(rows) == FURTHER["bare"], option
+        assert {row["pid_ns"] for row in recording.rows("container", pid_ns_level=3)} == {row["pid_ns"] for row in rows}, option
+        assert len(recording.rows("exit", pid_ns_level=2)) == FURTHER["bare"], option
+    assert filtered.recordings["beginning of an id"].rows("exec", pid_ns_level=3) == []
+
+
 def test_a_container_and_a_name_must_both_hold(filtered: Filtered) -> None:
     recording = filtered.recordings["and a name"]
     comm = Path(true_path()).name
     assert {row["comm"] for table in EVENTS for row in recording.table(table)} == {comm}
-    assert len(recording.rows("exec", ppid=filtered.spawners["bare"])) == len(recording.table("exec")) == RUNS["bare"]
+    assert len(recording.rows("exec", ppid=filtered.spawners["bare"])) == RUNS["bare"]
+    assert len(recording.table("exec")) == RUNS["bare"] + FURTHER["bare"]
     assert recording.table("clone") == recording.table("tcp_connect") == []
 
 
