@@ -37,31 +37,33 @@ contexts AS (
 -- As in the report connections.
 steps AS (
     SELECT
-        recording_id, net_ns, saddr, sport, daddr, dport, daddr_scope, ts_ns AS at_ns, 1 AS step, 'outbound' AS direction, pid, comm, cgroup_id, pid_ns,
+        recording_id, net_ns, saddr, sport, daddr, dport, saddr_scope, daddr_scope, ts_ns AS at_ns, 1 AS step, 'outbound' AS direction, pid, comm, cgroup_id,
+        pid_ns,
         pid_ns_level, latency_ns, coalesce(syn_ns, ts_ns) AS began_ns, CAST(NULL AS BIGINT) AS bytes_sent, CAST(NULL AS BIGINT) AS bytes_received
     FROM tcp_connect
     WHERE outcome = 'connected'
     UNION ALL
     SELECT
-        recording_id, net_ns, saddr, sport, daddr, dport, daddr_scope, ts_ns - coalesce(queued_ns, 0) AS at_ns, 2 AS step, 'inbound' AS direction, pid, comm,
+        recording_id, net_ns, saddr, sport, daddr, dport, saddr_scope, daddr_scope, ts_ns - coalesce(queued_ns, 0) AS at_ns, 2 AS step,
+        'inbound' AS direction, pid, comm,
         cgroup_id, pid_ns, pid_ns_level, NULL AS latency_ns, ts_ns - coalesce(queued_ns, 0) AS began_ns, NULL AS bytes_sent, NULL AS bytes_received
     FROM tcp_accept
     WHERE NOT is_closed
     UNION ALL
     SELECT
-        recording_id, net_ns, saddr, sport, daddr, dport, daddr_scope, ts_ns AS at_ns, 3 AS step, direction, pid, comm, cgroup_id, pid_ns,
+        recording_id, net_ns, saddr, sport, daddr, dport, saddr_scope, daddr_scope, ts_ns AS at_ns, 3 AS step, direction, pid, comm, cgroup_id, pid_ns,
         pid_ns_level, NULL AS latency_ns, 0 AS began_ns, NULL AS bytes_sent, NULL AS bytes_received
     FROM tcp_socket
     WHERE state NOT IN ('listen', 'syn_sent', 'syn_recv', 'time_wait', 'close')
     UNION ALL
     SELECT
-        recording_id, net_ns, saddr, sport, daddr, dport, daddr_scope, ts_ns AS at_ns, 4 AS step, direction, pid, comm, cgroup_id, pid_ns,
+        recording_id, net_ns, saddr, sport, daddr, dport, saddr_scope, daddr_scope, ts_ns AS at_ns, 4 AS step, direction, pid, comm, cgroup_id, pid_ns,
         pid_ns_level, NULL AS latency_ns, coalesce(ts_ns - duration_ns, 0) AS began_ns, bytes_sent, bytes_received
     FROM tcp_close
 ),
 marked AS (
     SELECT
-        recording_id, net_ns, saddr, sport, daddr, dport, daddr_scope, at_ns, step, direction, pid, comm, cgroup_id, pid_ns,
+        recording_id, net_ns, saddr, sport, daddr, dport, saddr_scope, daddr_scope, at_ns, step, direction, pid, comm, cgroup_id, pid_ns,
         pid_ns_level, latency_ns, began_ns, bytes_sent, bytes_received,
         coalesce(lag(step) OVER ends, 4) AS before, coalesce(lag(step, 2) OVER ends, 4) AS before_that
     FROM steps
@@ -69,7 +71,7 @@ marked AS (
 ),
 numbered AS (
     SELECT
-        recording_id, net_ns, saddr, sport, daddr, dport, daddr_scope, at_ns, step, direction, comm, cgroup_id, pid_ns,
+        recording_id, net_ns, saddr, sport, daddr, dport, saddr_scope, daddr_scope, at_ns, step, direction, comm, cgroup_id, pid_ns,
         pid_ns_level, latency_ns, began_ns, bytes_sent, bytes_received,
         sum(CASE WHEN step = 1 OR (step = 2 AND NOT (before = 3 AND before_that = 4)) OR (step >= 3 AND before = 4) THEN 1 ELSE 0 END) OVER (
             PARTITION BY recording_id, net_ns, saddr, sport, daddr, dport ORDER BY at_ns, step, pid ROWS UNBOUNDED PRECEDING
@@ -78,7 +80,8 @@ numbered AS (
 ),
 ends AS (
     SELECT
-        recording_id, net_ns, saddr, sport, daddr, dport, number, max(direction) AS direction, max(daddr_scope) AS daddr_scope,
+        recording_id, net_ns, saddr, sport, daddr, dport, number, max(direction) AS direction, max(saddr_scope) AS saddr_scope,
+        max(daddr_scope) AS daddr_scope,
         coalesce(max(CASE WHEN step <= 2 THEN comm END), max(CASE WHEN step = 3 THEN comm END), max(comm)) AS comm,
         coalesce(max(CASE WHEN step <= 2 THEN cgroup_id END), max(cgroup_id)) AS cgroup_id,
         coalesce(max(CASE WHEN step <= 2 THEN pid_ns END), max(pid_ns)) AS pid_ns,
@@ -88,17 +91,20 @@ ends AS (
     FROM numbered
     GROUP BY recording_id, net_ns, saddr, sport, daddr, dport, number
 ),
--- Seen from the client. A loopback address means another host in each net namespace; of all others both ends may be in different ones.
+-- Seen from the client. A loopback address means another host in each net namespace, and who has it at one end has the other end there, too. Of all others
+-- both ends may be in different ones.
 oriented AS (
     SELECT
-        e.recording_id, CASE WHEN e.daddr_scope = 'loopback' THEN coalesce(e.net_ns, 0) ELSE 0 END AS zone, 0 AS side,
+        e.recording_id, CASE WHEN 'loopback' IN (e.saddr_scope, e.daddr_scope) THEN coalesce(e.net_ns, 0) ELSE 0 END AS zone,
+        CASE WHEN e.daddr_scope = 'loopback' THEN coalesce(e.net_ns, 0) ELSE 0 END AS server_zone, 0 AS side,
         e.saddr AS client_addr, e.sport AS client_port, e.daddr AS server_addr, e.dport AS server_port,
         e.comm, e.cgroup_id, e.pid_ns, e.pid_ns_level, e.latency_ns, e.began_ns, e.number, e.bytes_sent, e.bytes_received
     FROM ends e
     WHERE e.direction = 'outbound'
     UNION ALL
     SELECT
-        e.recording_id, CASE WHEN e.daddr_scope = 'loopback' THEN coalesce(e.net_ns, 0) ELSE 0 END AS zone, 1 AS side,
+        e.recording_id, CASE WHEN 'loopback' IN (e.saddr_scope, e.daddr_scope) THEN coalesce(e.net_ns, 0) ELSE 0 END AS zone,
+        CASE WHEN e.saddr_scope = 'loopback' THEN coalesce(e.net_ns, 0) ELSE 0 END AS server_zone, 1 AS side,
         e.daddr AS client_addr, e.dport AS client_port, e.saddr AS server_addr, e.sport AS server_port,
         e.comm, e.cgroup_id, e.pid_ns, e.pid_ns_level, e.latency_ns, e.began_ns, e.number, e.bytes_received AS bytes_sent, e.bytes_sent AS bytes_received
     FROM ends e
@@ -106,7 +112,7 @@ oriented AS (
 ),
 labelled AS (
     SELECT
-        o.recording_id, o.zone, o.side, o.client_addr, o.client_port, o.server_addr, o.server_port, o.comm, o.latency_ns, o.began_ns, o.number,
+        o.recording_id, o.zone, o.server_zone, o.side, o.client_addr, o.client_port, o.server_addr, o.server_port, o.comm, o.latency_ns, o.began_ns, o.number,
         o.bytes_sent, o.bytes_received,
         CASE WHEN o.pid_ns_level > 0 OR c.container_id IS NOT NULL THEN coalesce(c.label, concat('pid_ns ', o.pid_ns)) END AS container
     FROM oriented o
@@ -115,8 +121,8 @@ labelled AS (
 -- The server's end belongs to the last connect before it. Without one the client is on another machine, and each end is a connection of its own.
 paired AS (
     SELECT
-        recording_id, zone, side, client_addr, client_port, server_addr, server_port, comm, latency_ns, began_ns, number, bytes_sent, bytes_received,
-        container,
+        recording_id, zone, server_zone, side, client_addr, client_port, server_addr, server_port, comm, latency_ns, began_ns, number, bytes_sent,
+        bytes_received, container,
         sum(CASE WHEN side = 0 THEN 1 ELSE 0 END) OVER (
             PARTITION BY recording_id, zone, client_addr, client_port, server_addr, server_port ORDER BY began_ns, side, number
             ROWS UNBOUNDED PRECEDING
@@ -125,24 +131,24 @@ paired AS (
 ),
 pairs AS (
     SELECT
-        recording_id, zone, client_addr, server_addr, server_port,
+        recording_id, server_zone, client_addr, server_addr, server_port,
         max(CASE WHEN side = 0 THEN comm END) AS client, max(CASE WHEN side = 0 THEN container END) AS client_container,
         max(CASE WHEN side = 1 THEN comm END) AS server, max(CASE WHEN side = 1 THEN container END) AS server_container,
         max(latency_ns) AS latency_ns, min(began_ns) AS began_ns,
         coalesce(max(CASE WHEN side = 0 THEN bytes_sent END), max(bytes_sent)) AS bytes_sent,
         coalesce(max(CASE WHEN side = 0 THEN bytes_received END), max(bytes_received)) AS bytes_received
     FROM paired
-    GROUP BY recording_id, zone, client_addr, client_port, server_addr, server_port, pair, CASE WHEN pair = 0 THEN number ELSE 0 END
+    GROUP BY recording_id, zone, server_zone, client_addr, client_port, server_addr, server_port, pair, CASE WHEN pair = 0 THEN number ELSE 0 END
 ),
 attempts AS (
     SELECT
-        recording_id, zone, client_addr, server_addr, server_port, client, client_container, server, server_container, latency_ns, bytes_sent, bytes_received,
-        1 AS connected
+        recording_id, server_zone, client_addr, server_addr, server_port, client, client_container, server, server_container, latency_ns, bytes_sent,
+        bytes_received, 1 AS connected
     FROM pairs
     UNION ALL
     SELECT
-        t.recording_id, CASE WHEN t.daddr_scope = 'loopback' THEN coalesce(t.net_ns, 0) ELSE 0 END AS zone, t.saddr AS client_addr, t.daddr AS server_addr,
-        t.dport AS server_port, t.comm AS client,
+        t.recording_id, CASE WHEN t.daddr_scope = 'loopback' THEN coalesce(t.net_ns, 0) ELSE 0 END AS server_zone, t.saddr AS client_addr,
+        t.daddr AS server_addr, t.dport AS server_port, t.comm AS client,
         CASE WHEN t.pid_ns_level > 0 OR c.container_id IS NOT NULL THEN coalesce(c.label, concat('pid_ns ', t.pid_ns)) END AS client_container,
         NULL AS server, NULL AS server_container, NULL AS latency_ns, NULL AS bytes_sent, NULL AS bytes_received, 0 AS connected
     FROM tcp_connect t
@@ -151,8 +157,8 @@ attempts AS (
 ),
 served AS (
     SELECT
-        recording_id, zone, server_addr, server_port, server, server_container,
-        row_number() OVER (PARTITION BY recording_id, zone, server_addr, server_port ORDER BY began_ns DESC, server, server_container) AS latest
+        recording_id, server_zone, server_addr, server_port, server, server_container,
+        row_number() OVER (PARTITION BY recording_id, server_zone, server_addr, server_port ORDER BY began_ns DESC, server, server_container) AS latest
     FROM pairs
     WHERE server IS NOT NULL
 ),
@@ -164,7 +170,8 @@ named AS (
         coalesce(a.server, s.server, a.server_addr) AS server
     FROM attempts a
     LEFT JOIN served s
-        ON s.recording_id = a.recording_id AND s.zone = a.zone AND s.server_addr = a.server_addr AND s.server_port = a.server_port AND s.latest = 1
+        ON s.recording_id = a.recording_id AND s.server_zone = a.server_zone AND s.server_addr = a.server_addr
+            AND s.server_port = a.server_port AND s.latest = 1
 )
 SELECT
     client_container,

@@ -29,8 +29,8 @@ CLIENT, SERVER = ("10.1.0.1", 40000), ("10.1.0.2", 80)
 
 def row(table: str, at_s: float, local: tuple[str, int], peer: tuple[str, int], **values: Any) -> Row:
     """Return a row of ``table``, ``at_s`` seconds after the start, with all that is not given empty."""
-    scope = "loopback" if local[0].startswith("127.") else "private"
-    ends = {"saddr": local[0], "sport": local[1], "daddr": peer[0], "dport": peer[1], "saddr_scope": scope, "daddr_scope": scope}
+    saddr_scope, daddr_scope = ("loopback" if host.startswith("127.") else "private" for host, _ in (local, peer))
+    ends = {"saddr": local[0], "sport": local[1], "daddr": peer[0], "dport": peer[1], "saddr_scope": saddr_scope, "daddr_scope": daddr_scope}
     task = {"pid": 7, "tid": 7, "ppid": 1, "start_ns": 1, "comm": "x", "cgroup_id": 1, "pid_ns_level": 0, "net_ns": 1}
     kinds: dict[str, Row] = {
         "tcp_connect": {"outcome": "connected", "errno": 0, "latency_ns": 1000, "syn_ns": START + round(at_s * SECOND) - 1000},
@@ -192,6 +192,24 @@ def test_a_loopback_address_is_another_host_in_each_namespace(tmp_path: Path) ->
     local, peer = ("127.0.0.1", 40000), ("127.0.0.1", 80)
     events = [(connect(1, local, peer, comm=f"c{ns}", net_ns=ns), accept(1.0001, peer, local, comm=f"s{ns}", net_ns=ns)) for ns in (1, 2)]
     assert edges(tmp_path, *itertools.chain(*events)) == [("c1", "s1", 80, 1, 0, None), ("c2", "s2", 80, 1, 0, None)]
+
+
+@pytest.mark.parametrize(("client", "server"), [("10.1.0.1", "127.0.0.1"), ("127.0.0.1", "10.1.0.1")])
+def test_an_end_that_is_no_loopback_address_is_joined_to_one_that_is(client: str, server: str, tmp_path: Path) -> None:
+    # A socket that is bound to the host's own address connects to its loopback address, or the other way round.
+    local, peer = (client, 40000), (server, 80)
+    events = []
+    for ns in (1, 2):
+        events += [connect(1, local, peer, comm=f"c{ns}", net_ns=ns), accept(1.0001, peer, local, comm=f"s{ns}", net_ns=ns)]
+        events += [close(2, local, peer, net_ns=ns, comm=f"c{ns}", bytes_sent=ns)]
+        events += [close(2.0001, peer, local, net_ns=ns, direction="inbound", bytes_received=ns)]
+    assert edges(tmp_path, *events) == [("c1", "s1", 80, 1, 0, 1), ("c2", "s2", 80, 1, 0, 2)]
+
+
+def test_a_failed_attempt_from_loopback_counts_for_who_serves_the_address_to_all(tmp_path: Path) -> None:
+    failed: dict[str, Any] = {"outcome": "failed", "errno": 111, "latency_ns": None, "comm": "client"}
+    events = [accept(1, comm="server"), connect(2, ("127.0.0.1", 40001), **failed)]
+    assert edges(tmp_path, *events) == [("10.1.0.1", "server", 80, 1, 0, None), ("client", "server", 80, 0, 1, None)]
 
 
 def test_a_client_elsewhere_is_its_address_and_each_of_its_connections_counts(tmp_path: Path) -> None:
