@@ -6,6 +6,7 @@ import textwrap
 
 from analyzer.macros import MACROS
 from analyzer.report import GROUPS, Header, Report, bundled, bundled_names
+from analyzer.schema import column_lines
 
 _WIDTH = 100
 
@@ -24,12 +25,8 @@ def explain(name: str) -> str:
     """Return what the header of the bundled report called ``name`` says; raise AnalyzerError if there is none."""
     report = bundled(name)
     header = _header(report)
-    names = max(len(column.name) for column in header.columns)
-    types = max(len(column.type) for column in header.columns)
     lines = [header.title, "", *_wrapped("Question", header.question), *_tables(header), "", "Columns"]
-    for column in header.columns:
-        unit = f" ({column.unit})" if column.unit != "-" else ""
-        lines.append(f"  {column.name:<{names}}  {column.type:<{types}}  {column.doc}{unit}")
+    lines += column_lines((column.name, column.type, column.doc, column.unit if column.unit != "-" else None) for column in header.columns)
     if header.parameters:
         lines += ["", "Parameters"]
         lines += [f"  --param {parameter.name}={parameter.default}  {parameter.doc}" for parameter in header.parameters]

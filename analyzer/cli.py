@@ -28,7 +28,7 @@ No file at all: [bold]analyze --sql 'SELECT comm, count(*) FROM exec GROUP BY AL
 
 Functions that DuckDB does not have, in_cidr, errno_name and signal_name: [bold]analyze --sql "SELECT comm, signal_name(signal) FROM exit"[/bold]
 
-The columns of a table: [bold]analyze --sql 'DESCRIBE exec'[/bold]
+The columns of a table: [bold]bpftape schema exec[/bold]; a report to start from: [bold]bpftape new-report my_report --tables exec,exit[/bold]
 
 [bold]Exit codes[/bold]: 0 done, 2 usage or refused SQL, 65 missing or damaged recording, 73 output cannot be made, 74 disk full, 77 no permission.
 """

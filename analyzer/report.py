@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import stat
 import sys
@@ -13,6 +14,7 @@ from analyzer.sql_error import near
 
 _MAX_BYTES = 1 << 20
 _SECTION = re.compile(r"(Group|Question|Tables|Optional|Columns|Parameters|Caveats):\s*(.*)")
+_NEEDED = frozenset(["Group", "Question", "Tables", "Columns", "Parameters", "Caveats"])
 _COLUMN = re.compile(r"  (\w+) {2,}(\S+) {2,}(\S+) {2,}(\S.*)")
 _PARAMETER = re.compile(r"  (\w+) {2,}(BIGINT|DOUBLE|VARCHAR) {2,}(\S+) {2,}(\S.*)")
 _CONVERT = {"BIGINT": int, "DOUBLE": float, "VARCHAR": str}
@@ -105,11 +107,11 @@ def find(name: str) -> Report:
     A name with a slash or ending in .sql is a path. Raises AnalyzerError, with the names that are spelled nearly like it.
     """
     if name == "-":
-        return Report("stdin", _decode(sys.stdin.buffer.read(_MAX_BYTES + 1), "stdin"), None)
+        return _own("stdin", _decode(sys.stdin.buffer.read(_MAX_BYTES + 1), "stdin"))
     is_path = "/" in name or name.endswith(".sql")
     if not is_path and name in bundled_names():
         return bundled(name)
-    return Report(name, _read(name, Path(name), is_path), None)
+    return _own(name, _read(name, Path(name), is_path))
 
 
 def bundled(name: str) -> Report:
@@ -118,6 +120,16 @@ def bundled(name: str) -> Report:
         raise AnalyzerError(f"There is no report {name}.", near(name, bundled_names()) or "All of them: analyze --list")
     sql = (queries_folder() / f"{name}.sql").read_text(encoding="utf-8")
     return Report(name, sql, parse_header(sql))
+
+
+def _own(name: str, sql: str) -> Report:
+    """Return a user's own report. It needs no header; one that has every section is taken at its word, and has to be readable."""
+    if not has_header(sql):
+        return Report(name, sql, None)
+    try:
+        return Report(name, sql, parse_header(sql))
+    except ValueError as error:
+        raise AnalyzerError(f"{name}: {error}.", "bpftape new-report writes a header as it has to be; a report also runs without one.") from None
 
 
 def _read(name: str, path: Path, is_path: bool) -> str:
@@ -146,21 +158,16 @@ def _decode(data: bytes, name: str) -> str:
     return text
 
 
+def has_header(sql: str) -> bool:
+    """Say whether the comment at the top of ``sql`` has each section of a header."""
+    return set(_sections(_comment(sql))) >= _NEEDED
+
+
 def parse_header(sql: str) -> Header:
     """Return what the comment at the top of ``sql`` says; raise ValueError where a section is missing or unreadable."""
-    lines = []
-    for line in sql.splitlines():
-        if not line.startswith("--"):
-            break
-        lines.append(line[2:].removeprefix(" "))
-    sections: dict[str, list[str]] = {}
-    current: list[str] = []
-    for line in lines[1:]:
-        if match := _SECTION.fullmatch(line):
-            current = sections.setdefault(match[1], [match[2]] if match[2] else [])
-        elif line.strip():
-            current.append(line)
-    missing = {"Group", "Question", "Tables", "Columns", "Parameters", "Caveats"} - set(sections)
+    lines = _comment(sql)
+    sections = _sections(lines)
+    missing = _NEEDED - set(sections)
     if not lines or missing:
         raise ValueError(f"header lacks {', '.join(sorted(missing)) or 'everything'}")
     if (group := _joined(sections["Group"])) not in GROUPS:
@@ -179,6 +186,22 @@ def parse_header(sql: str) -> Header:
         caveats=_joined(sections["Caveats"]),
         optional=optional,
     )
+
+
+def _comment(sql: str) -> list[str]:
+    lines = itertools.takewhile(lambda line: line.startswith("--"), sql.splitlines())
+    return [line[2:].removeprefix(" ") for line in lines]
+
+
+def _sections(lines: list[str]) -> dict[str, list[str]]:
+    sections: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in lines[1:]:
+        if match := _SECTION.fullmatch(line):
+            current = sections.setdefault(match[1], [match[2]] if match[2] else [])
+        elif line.strip():
+            current.append(line)
+    return sections
 
 
 def _joined(lines: list[str]) -> str:

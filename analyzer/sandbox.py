@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.macros import MACROS
 from analyzer.recording import Recording, known_tables
+from analyzer.schema import SQL_TYPES
 from analyzer.sql_error import damaged, execution_error, syntax_error
 from analyzer.statement import Statement, check, too_deep, too_many
-from recorder.schema import TABLES, Column, Type
+from recorder.schema import TABLES, Column
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,16 +32,6 @@ _MEMORY_SHARE = 0.5
 _MEMORY_MAX_BYTES = 4 << 30
 _MEMORY_BESIDE_BYTES = 1 << 30
 _SPILL_MAX = "16GB"
-
-_SQL_TYPES = {
-    Type.BOOL: "BOOLEAN",
-    Type.INT32: "INTEGER",
-    Type.INT64: "BIGINT",
-    Type.STRING: "VARCHAR",
-    Type.CATEGORY: "VARCHAR",
-    Type.STRINGS: "VARCHAR[]",
-    Type.TIMESTAMP: "TIMESTAMP",
-}
 
 
 @contextlib.contextmanager
@@ -225,7 +216,7 @@ class Sandbox:
     def _view_sql(self, table: str) -> str:
         """Return a SELECT of one list of columns from each recording: the schema's, then what newer recorders added, then recording_id."""
         parts = [(recording, self._columns(recording, table)) for recording in self.recordings if table in recording.tables]
-        columns = {column.name: _SQL_TYPES[column.type] for column in TABLES[table].columns} if table in TABLES else {}
+        columns = {column.name: SQL_TYPES[column.type] for column in TABLES[table].columns} if table in TABLES else {}
         for _, found in parts:
             columns = found | columns
         selects = []
@@ -262,7 +253,7 @@ def _declared(table: str) -> Sequence[Column]:
 
 def _agrees(column: Column, kind: str | None) -> bool:
     # Nullable columns may have been added since; no column is ever retyped within a format.
-    return column.nullable if kind is None else kind == _SQL_TYPES[column.type]
+    return column.nullable if kind is None else kind == SQL_TYPES[column.type]
 
 
 def _name(name: str) -> str:

@@ -102,7 +102,7 @@ class _Checker:
                 self._table_function(node)
                 node = {**node, "function": node["function"]["arguments"]}
             elif kind == "SHOW_REF" and node.get("query") is None:
-                raise self._refuse(node, "SHOW is not allowed in a report", "The tables and their columns: analyze --sql 'DESCRIBE exec'")
+                raise self._refuse(node, "SHOW is not allowed in a report", "The tables and their columns: bpftape schema")
         if "cte_map" in node:
             node = {**node}
             for entry in node.pop("cte_map")["map"]:

@@ -60,6 +60,32 @@ def test_a_parameter_changes_a_report(recording: Path, analyze: Analyze) -> None
     assert done.stdout == "b\n'; DROP!\n"
 
 
+OWN = """-- Mine: long lives
+--
+-- Group: Processes
+-- Question: Which?
+-- Tables: exit
+-- Columns:
+--   pid  INTEGER  -  process
+-- Parameters:
+--   min_ns  BIGINT  5000000000  shortest
+-- Caveats: none
+SELECT pid FROM exit WHERE duration_ns >= $min_ns ORDER BY pid
+"""
+
+
+def test_a_header_of_ones_own_gives_parameters_their_types_and_defaults(recording: Path, tmp_path: Path, analyze: Analyze) -> None:
+    (tmp_path / "mine.sql").write_text(OWN)
+    long_lives = analyze("mine.sql", recording, "--format", "csv", cwd=tmp_path)
+    assert long_lives.stdout.splitlines() == ["pid", "500"]
+    assert len(analyze("mine.sql", recording, "--format", "csv", "--param", "min_ns=0", cwd=tmp_path).stdout.splitlines()) == 11
+    assert "that is no BIGINT" in error_of(analyze("mine.sql", recording, "--param", "min_ns=x", cwd=tmp_path), 2)
+    (tmp_path / "mine.sql").write_text(OWN.replace("BIGINT", "NUMBER"))
+    assert "header line cannot be read" in error_of(analyze("mine.sql", recording, cwd=tmp_path), 2)
+    (tmp_path / "mine.sql").write_text("-- Columns: what I like\nSELECT 1 AS a")
+    assert analyze("mine.sql", recording, "--format", "csv", cwd=tmp_path).stdout == "a\n1\n"
+
+
 def test_csv_and_json_hold_what_the_recording_holds(recording: Path, analyze: Analyze) -> None:
     sql = "SELECT pid, comm, filename, argv, ts, argv_truncated AS b, 1.5 AS d, 'nan'::DOUBLE AS f, NULL AS n FROM exec WHERE pid IN (700, 900)"
     rows = list(csv.DictReader(io.StringIO(analyze("--sql", sql, recording, "--format", "csv").stdout)))

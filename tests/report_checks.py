@@ -1,0 +1,38 @@
+"""What every report with a header has to be: true of itself, and SQL that runs elsewhere, too."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from analyzer.recording import Recording
+from analyzer.render import Result
+from analyzer.report import Report
+from analyzer.sandbox import open_sandbox
+from analyzer.statement import Statement
+
+
+def run(report: Report, recording: Recording) -> tuple[Statement, Result, list[tuple[Any, ...]]]:
+    with open_sandbox([recording]) as sandbox:
+        statement = sandbox.prepare(report.sql, report.name)
+        result = sandbox.execute(statement, report.name, report.values([]))
+        return statement, result, [row for batch in result.batches for row in batch]
+
+
+def assert_header_is_true(report: Report, recording: Recording) -> None:
+    """Hold a report's header against what it returns and reads, over a recording in which it finds something."""
+    assert report.header is not None
+    statement, result, rows = run(report, recording)
+    assert [(column.name, column.type) for column in report.header.columns] == [(field.name, field.type) for field in result.fields]
+    assert set(report.header.tables) == statement.tables
+    assert {parameter.name for parameter in report.header.parameters} == statement.parameters
+    assert report.header.question.endswith("?")
+    assert result.fields[-1].name == "recording_id"
+    assert rows, "the hand-written rows must show something in each report"
+
+
+def assert_portable(sql: str) -> None:
+    """Hold a report's SQL against the subset that runs unchanged on Spark, ordered to its end."""
+    code = re.sub(r"--[^\n]*", "", sql)
+    assert not re.search(r"\b(ASOF|PIVOT|bar|QUALIFY|EXCLUDE|FILTER)\b|SELECT\s+\*|//|::|\.\*", code, re.IGNORECASE)
+    assert re.search(r"\bORDER BY\b[^()]*\Z", code)
