@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Annotated
 
 import typer
 
 from analyzer.cli import run_app
+from analyzer.options import Json
 from analyzer.output import say
 from analyzer.text import printable
-from analyzer.verbs import app
+from analyzer.verbs import app, examples
 from recorder.console import fail
 from recorder.errors import RecorderError
 
 
-@app.command()
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+@app.command(epilog=examples({"What this host lacks, as the user who will record": "sudo bpftape doctor", "For a script": "bpftape doctor --json"}))
+def doctor(json: Json = False) -> None:
     """Say whether this host can record, and what to do where it cannot. With root it loads and attaches every program, and leaves nothing behind.
 
     Exits with 0 when the host can record, 70 when BPF cannot work on it, and 77 when only privileges are missing.

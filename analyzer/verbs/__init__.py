@@ -1,0 +1,49 @@
+"""The verbs of ``bpftape`` that need no privileges: one module a verb, found by its place.
+
+The module ``new_report`` has a function of that name, which becomes the verb ``new-report``, and ``EXAMPLES`` for its ``--help``: what somebody
+wants, and what to type for it. All modules are imported at each start, so heavy imports belong inside of the functions. The recorder's entry
+point adds its own verbs to the same app.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", help="Work with recordings, and with the machine that makes them."
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from analyzer.version import version
+
+        print(f"bpftape {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def bpftape(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Work with recordings, and with the machine that makes them."""
+
+
+def examples(wanted: Mapping[str, str]) -> str:
+    """Return the end of a verb's ``--help``: what somebody wants, and what to type for it."""
+    lines = (f"{what}: [bold]{command.replace('[', chr(92) + '[')}[/bold]" for what, command in wanted.items())
+    return "\n\n".join(["[bold]Examples[/bold]", *lines])
+
+
+def _add_verbs() -> None:
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        module = importlib.import_module(f"{__name__}.{name}")
+        app.command(name.replace("_", "-"), epilog=examples(module.EXAMPLES))(getattr(module, name))
+
+
+_add_verbs()

@@ -1,0 +1,35 @@
+"""``bpftape schema``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from analyzer.options import Json
+
+EXAMPLES = {"Which tables there are": "bpftape schema", "The columns of one, with types and units": "bpftape schema tcp_connect"}
+
+
+def _complete_table(incomplete: str) -> list[str]:
+    from recorder.schema import TABLES
+
+    return [name for name in TABLES if name.startswith(incomplete)]
+
+
+def schema(
+    table: Annotated[str | None, typer.Argument(help="Show this table's columns.", autocompletion=_complete_table, show_default=False)] = None,
+    json: Json = False,
+) -> None:
+    """Say which tables a recording has, or which columns a table has: type, meaning and unit of each. No recording is needed."""
+    from analyzer import schema
+    from analyzer.output import say
+    from recorder.schema import TABLES
+
+    tables = [schema.table(table)] if table is not None else list(TABLES.values())
+    if json:
+        from json import dumps
+
+        say(dumps(schema.as_json(tables), indent=2))
+    else:
+        say(schema.explain(*tables) if table is not None else schema.listing(tables))
