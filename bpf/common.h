@@ -113,6 +113,23 @@ static __always_inline struct cgroup *task_cgroup(struct task_struct *task)
 	return cgroup;
 }
 
+/* The group of v1's memory controller that a task is in, whatever v2 has for it; NULL where that controller is v2's own. */
+static __always_inline struct cgroup *v1_cgroup(struct task_struct *task)
+{
+#ifdef MEMORY_CGRP_ID
+	struct css_set *set = READ(task, cgroups);
+	struct cgroup *unified = READ(set, dfl_cgrp), *cgroup;
+	struct cgroup_subsys_state *state = READ(set, subsys[MEMORY_CGRP_ID]);
+
+	if (!state)
+		return NULL;
+	cgroup = READ(state, cgroup);
+	if (READ(cgroup, root) != READ(unified, root))
+		return cgroup;
+#endif
+	return NULL;
+}
+
 static __always_inline u64 cgroup_kernfs_id(struct cgroup *cgroup)
 {
 	struct kernfs_node *node = READ(cgroup, kn);
@@ -251,21 +268,9 @@ static __always_inline bool has_container_id(struct cgroup *cgroup)
 	return are_hex_digits(text);
 }
 
-/*
- * True when a task is in a container: its own pid namespace is not the initial one, or it has a mount namespace of its own and its cgroup, or one
- * not far above it, bears a container's id (docker run --pid=host).
- */
-static __always_inline bool in_container(struct task_struct *task)
+/* True when a cgroup, or one not far above it, bears a container's id. */
+static __always_inline bool is_containers(struct cgroup *cgroup)
 {
-	struct nsproxy *nsproxy = READ(task, nsproxy);
-	struct mnt_namespace *mnt_ns = nsproxy ? READ(nsproxy, mnt_ns) : NULL;
-	struct cgroup *cgroup;
-
-	if (task_pid_ns_level(task) > 0)
-		return true;
-	if (!mnt_ns || READ(mnt_ns, ns.inum) == INITIAL_MNT_NS)
-		return false;
-	cgroup = task_cgroup(task);
 #pragma clang loop unroll(disable)
 	for (int depth = 0; depth < CONTAINER_DEPTH; depth++) {
 		struct cgroup_subsys_state *parent = READ(cgroup, self.parent);
@@ -277,6 +282,27 @@ static __always_inline bool in_container(struct task_struct *task)
 		cgroup = READ(parent, cgroup);
 	}
 	return false;
+}
+
+/*
+ * True when a task is in a container: its own pid namespace is not the initial one, or it has a mount namespace of its own and its cgroup is a
+ * container's (docker run --pid=host): that of v2 or, on hosts that have both, that of v1's memory controller.
+ */
+static __always_inline bool in_container(struct task_struct *task)
+{
+	struct nsproxy *nsproxy = READ(task, nsproxy);
+	struct mnt_namespace *mnt_ns = nsproxy ? READ(nsproxy, mnt_ns) : NULL;
+	struct cgroup *cgroup, *v1;
+
+	if (task_pid_ns_level(task) > 0)
+		return true;
+	if (!mnt_ns || READ(mnt_ns, ns.inum) == INITIAL_MNT_NS)
+		return false;
+	cgroup = task_cgroup(task);
+	if (is_containers(cgroup))
+		return true;
+	v1 = v1_cgroup(task);
+	return v1 && v1 != cgroup && is_containers(v1);
 }
 #endif
 
@@ -307,8 +333,9 @@ FILTER_MAP(struct comm_key, u8, filter_comm, FILTER_ENTRIES);
 FILTER_MAP(u64, u8, filter_cgroup, FILTER_ENTRIES);
 #endif
 #ifdef FILTER_container
-/* By the id of a cgroup, or by the inode of a pid namespace with this bit set. */
+/* By the id of a cgroup, with a bit set where that is one of v1, or by the inode of a pid namespace with the other one. */
 #define IS_PID_NS (1ULL << 63)
+#define IS_V1_CGROUP (1ULL << 62)
 FILTER_MAP(u64, u8, filter_container, FILTER_ENTRIES);
 #endif
 #ifdef FILTER_followed
@@ -325,7 +352,45 @@ FILTER_MAP(u32, u64, followed, FILTER_ENTRIES);
 #define FILTERS_TASKS 1
 #endif
 
+#ifdef FILTER_cgroup
+/* True when a cgroup, or one above it, was asked for. */
+static __always_inline bool in_wanted_cgroup(struct cgroup *cgroup)
+{
+#pragma unroll
+	for (int depth = 0; depth < CGROUP_DEPTH; depth++) {
+		u64 id = cgroup_kernfs_id(cgroup);
+		struct cgroup_subsys_state *parent;
+
+		if (filter_cgroup.lookup(&id))
+			return true;
+		parent = READ(cgroup, self.parent);
+		if (!parent)
+			return false;
+		cgroup = READ(parent, cgroup);
+	}
+	return false;
+}
+#endif
+
 #ifdef FILTER_container
+/* True when a cgroup, or one above it, is that of a container that was asked for. `mark` tells v1's from v2's, which have the same ids. */
+static __always_inline bool in_named_cgroup(struct cgroup *cgroup, u64 mark)
+{
+#pragma unroll
+	for (int depth = 0; depth < CGROUP_DEPTH; depth++) {
+		u64 key = mark | cgroup_kernfs_id(cgroup);
+		struct cgroup_subsys_state *parent;
+
+		if (filter_container.lookup(&key))
+			return true;
+		parent = READ(cgroup, self.parent);
+		if (!parent)
+			return false;
+		cgroup = READ(parent, cgroup);
+	}
+	return false;
+}
+
 /* True when the pid namespace of a task, or one that it is nested in, was asked for. */
 static __always_inline bool in_named_pid_ns(struct task_struct *task)
 {
@@ -348,6 +413,14 @@ static __always_inline bool in_named_pid_ns(struct task_struct *task)
 	}
 	return false;
 }
+
+static __always_inline bool in_named_container(struct task_struct *task)
+{
+	struct css_set *set = READ(task, cgroups);
+	struct cgroup *v1 = v1_cgroup(task);
+
+	return in_named_cgroup(READ(set, dfl_cgrp), 0) || (v1 && in_named_cgroup(v1, IS_V1_CGROUP)) || in_named_pid_ns(task);
+}
 #endif
 
 /* True when the recording wants rows of where `task` runs: its container, its cgroup. */
@@ -357,37 +430,13 @@ static __always_inline bool wanted_place(struct task_struct *task)
 	if (!in_container(task))
 		return false;
 #endif
-#if defined(FILTER_cgroup) || defined(FILTER_container)
-	struct cgroup *cgroup = task_cgroup(task);
-	bool in_cgroup = false, in_named_container = false;
-
-#pragma unroll
-	for (int depth = 0; depth < CGROUP_DEPTH; depth++) {
-		struct cgroup_subsys_state *parent;
-		u64 id;
-
-		if (!cgroup)
-			break;
-		id = cgroup_kernfs_id(cgroup);
 #ifdef FILTER_cgroup
-		if (filter_cgroup.lookup(&id))
-			in_cgroup = true;
-#endif
-#ifdef FILTER_container
-		if (filter_container.lookup(&id))
-			in_named_container = true;
-#endif
-		parent = READ(cgroup, self.parent);
-		cgroup = parent ? READ(parent, cgroup) : NULL;
-	}
-#ifdef FILTER_cgroup
-	if (!in_cgroup)
+	if (!in_wanted_cgroup(task_cgroup(task)))
 		return false;
 #endif
 #ifdef FILTER_container
-	if (!in_named_container && !in_named_pid_ns(task))
+	if (!in_named_container(task))
 		return false;
-#endif
 #endif
 	return true;
 }

@@ -4,7 +4,7 @@
  *
  * Hooks: raw tracepoints task_newtask, sched_process_exec and sched_process_exit; the task iterator, once.
  * Needs: Linux 5.8 with BTF.
- * Cost: four reads at these events for a task of the host; for one in a container some twenty and one hash look-up.
+ * Cost: four reads at these events for a task of the host; for one in a container some thirty and one hash look-up.
  *
  * Runtimes set the host name after they have made the namespace, and before they start the container's program; programs may change it at any
  * time. So a context is looked at whenever one of its tasks makes a task, starts a program, or ends. The path of the cgroup is
@@ -19,19 +19,24 @@ TABLE(container);
 #define PATH_DEPTH 16
 #define NAME_SIZE 256
 
-/* The buffer is not zeroed: what is behind path_size is old ring memory. */
+/* The buffers are not zeroed: what is behind their sizes is old ring memory. */
 struct container_event {
 	EVENT_COMMON
+	u64 memory_cgroup_id;
 	u32 uts_ns;
 	u32 mnt_ns;
 	u32 path_size;
 	u32 path_is_whole;
+	u32 memory_path_size;
+	u32 memory_path_is_whole;
 	char nodename[NODENAME_SIZE];
 	u8 path[PATH_SIZE + NAME_SIZE]; /* names of cgroups, each with its NUL, the innermost first */
+	u8 memory_path[PATH_SIZE + NAME_SIZE];
 };
 
 struct context {
 	u64 cgroup_id;
+	u64 memory_cgroup_id;
 	u32 pid_ns;
 	u32 uts_ns;
 };
@@ -53,9 +58,9 @@ static __always_inline bool is_same(struct nodename *a, struct nodename *b)
 	return difference == 0;
 }
 
-static __always_inline void read_path(struct container_event *event, struct task_struct *task)
+/* Read the names of a cgroup and of those above it, the root's not among them, into `path`; return their size. */
+static __always_inline u32 read_path(u8 *path, struct cgroup *cgroup, u32 *is_whole)
 {
-	struct cgroup *cgroup = task_cgroup(task);
 	struct cgroup_subsys_state *parent = READ(cgroup, self.parent);
 	u32 size = 0;
 
@@ -71,19 +76,20 @@ static __always_inline void read_path(struct container_event *event, struct task
 		node = READ(cgroup, kn);
 		name = READ(node, name);
 		asm volatile("%0 &= %1" : "+r"(at) : "i"(PATH_SIZE - 1)); /* the compiler knows that it is less, the verifier does not */
-		length = bpf_probe_read_kernel_str(event->path + at, NAME_SIZE, name);
+		length = bpf_probe_read_kernel_str(path + at, NAME_SIZE, name);
 		size += length & ~(length >> 63); /* nothing for an error; a branch would be another way to walk for the verifier */
 		cgroup = READ(parent, cgroup);
 		parent = READ(cgroup, self.parent);
 	}
-	event->path_size = size;
-	event->path_is_whole = parent == NULL;
+	*is_whole = parent == NULL;
+	return size;
 }
 
 /* Write the context of `task` down if it is a container's, and new or newly named. */
 static __always_inline int look_at(struct task_struct *task)
 {
 	struct nsproxy *nsproxy = READ(task, nsproxy);
+	struct cgroup *cgroup, *v1;
 	struct uts_namespace *uts_ns;
 	struct mnt_namespace *mnt_ns;
 	struct context context = {};
@@ -95,7 +101,12 @@ static __always_inline int look_at(struct task_struct *task)
 	if (!nsproxy || !in_container(task) || !wanted_place(task)) /* whoever is seen in it first: other tables' rows need its name */
 		return 0;
 	uts_ns = READ(nsproxy, uts_ns);
-	context.cgroup_id = cgroup_kernfs_id(task_cgroup(task));
+	cgroup = task_cgroup(task);
+	v1 = v1_cgroup(task);
+	if (v1 == cgroup)
+		v1 = NULL;
+	context.cgroup_id = cgroup_kernfs_id(cgroup);
+	context.memory_cgroup_id = v1 ? cgroup_kernfs_id(v1) : 0;
 	context.pid_ns = task_pid_ns(task);
 	context.uts_ns = READ(uts_ns, ns.inum);
 	bpf_probe_read_kernel_str(&nodename, sizeof(nodename), &uts_ns->name.nodename);
@@ -111,10 +122,12 @@ static __always_inline int look_at(struct task_struct *task)
 	contexts.update(&context, &nodename);
 	fill_common((struct event_common *)event, task);
 	mnt_ns = READ(nsproxy, mnt_ns);
+	event->memory_cgroup_id = context.memory_cgroup_id;
 	event->uts_ns = context.uts_ns;
 	event->mnt_ns = mnt_ns ? READ(mnt_ns, ns.inum) : 0;
 	__builtin_memcpy(&event->nodename, &nodename, sizeof(nodename));
-	read_path(event, task);
+	event->path_size = read_path(event->path, cgroup, &event->path_is_whole);
+	event->memory_path_size = v1 ? read_path(event->memory_path, v1, &event->memory_path_is_whole) : 0;
 	container_ring.ringbuf_submit(event, count_event(counters, RING_PAGES_container, sizeof(*event)));
 	return 0;
 }

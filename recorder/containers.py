@@ -15,7 +15,7 @@ from pathlib import Path
 from analyzer.text import printable
 from recorder.errors import RecorderError
 from recorder.runtimes import Runtimes
-from recorder.tracers.clone import cgroup_path
+from recorder.tracers.clone import cgroup_paths
 
 _ID = "(?P<id>[0-9a-f]{64})"
 _BUILD = "(?P<id>[0-9a-z]{25})"
@@ -107,6 +107,14 @@ def identify(cgroup_path: str) -> Identity:
     return Identity(container_id, runtime, pod_uid, name, int(user[1]) if user else None)
 
 
+def identify_by(cgroup_path: str, memory_cgroup_path: str) -> Identity:
+    """Return whose cgroup this is where a task has one in v2 and one in v1: v2's path tells, and v1's where v2's has no container's id."""
+    identity = identify(cgroup_path)
+    if identity.container_id is None and (other := identify(memory_cgroup_path)).container_id is not None:
+        return other
+    return identity
+
+
 def _unescaped(name: str) -> str:
     r"""Return a machine's name without systemd's escapes (``\x2d``); as it is where that gives none that a machine can have."""
     plain = re.sub(r"\\x([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), name)
@@ -117,7 +125,8 @@ def _unescaped(name: str) -> str:
 class Running:
     """A container with processes: those of one pid namespace (its inode, and its depth below the initial one) and one container id.
 
-    ``hostname`` is that of its uts namespace, which may be the host's own; None when it could not be asked.
+    ``hostname`` is that of its uts namespace, which may be the host's own; None when it could not be asked. ``cgroup_paths`` are those in v2 and
+    ``memory_cgroup_paths`` those in v1's memory controller, where v2's tell nothing.
     """
 
     container_id: str | None
@@ -129,6 +138,7 @@ class Running:
     pid_ns: int
     level: int
     cgroup_paths: tuple[str, ...]
+    memory_cgroup_paths: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -137,6 +147,7 @@ class _Group:
     level: int
     hostname: str | None = None
     paths: set[str] = field(default_factory=set)
+    memory_paths: set[str] = field(default_factory=set)
 
 
 def running(proc: Path = Path("/proc"), runtimes: Runtimes | None = None) -> list[Running]:
@@ -149,15 +160,18 @@ def running(proc: Path = Path("/proc"), runtimes: Runtimes | None = None) -> lis
         try:
             pid_ns = _inode(str((folder / "ns" / "pid").readlink()))
             level = _level((folder / "status").read_bytes())
-            path = cgroup_path((folder / "cgroup").read_bytes().decode("utf-8", "replace")) or "/"
+            path, memory_path = cgroup_paths((folder / "cgroup").read_bytes().decode("utf-8", "replace"))
         except (OSError, ValueError):  # it has ended, or is not ours to see
             continue
-        identity = identify(path)
+        identity = identify_by(path or "/", memory_path or "/")
         if level == 0 and identity.container_id is None:
             continue
         user = -1 if identity.user is None else identity.user
         group = groups.setdefault((pid_ns, identity.container_id or "", user), _Group(identity, level))
-        group.paths.add(path)
+        if memory_path and (path in (None, "/") or identity != identify(path or "/")):
+            group.memory_paths.add(memory_path)
+        else:
+            group.paths.add(path or "/")
         group.hostname = group.hostname or _hostname(folder / "ns" / "uts", hostnames)
     looked_up = runtimes or Runtimes()
     return [_running(key[0], group, looked_up) for key, group in sorted(groups.items(), key=lambda item: item[0])]
@@ -176,6 +190,7 @@ def _running(pid_ns: int, group: _Group, runtimes: Runtimes) -> Running:
         pid_ns=pid_ns,
         level=group.level,
         cgroup_paths=tuple(sorted(group.paths)),
+        memory_cgroup_paths=tuple(sorted(group.memory_paths)),
     )
 
 

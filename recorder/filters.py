@@ -21,7 +21,10 @@ ENTRIES = 65_536
 COMM_BYTES = 15
 _LARGEST_ID = 2**32 - 2
 _LARGEST_PORT = 65_535
-_IS_PID_NS = 1 << 63  # IS_PID_NS of bpf/common.h
+_IS_PID_NS, _IS_V1_CGROUP = 1 << 63, 1 << 62  # IS_PID_NS and IS_V1_CGROUP of bpf/common.h
+
+# Kinds of file systems: v2, as for the kernel side the first one, and v1.
+_CGROUPS = ("cgroup2", "cgroup")
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
@@ -37,7 +40,7 @@ class Filters:
     uid: tuple[int, ...] = ()
     cgroup: tuple[int, ...] = ()
     container: tuple[int, ...] = ()
-    """Ids of cgroups, and inodes of pid namespaces with the topmost bit set."""
+    """Ids of cgroups, those of v1 with the bit below the topmost one set, and inodes of pid namespaces with the topmost one."""
     containers: bool = False
     followed: bool = False
     port: tuple[int, ...] = ()
@@ -166,9 +169,15 @@ def _containers(names: Sequence[str]) -> tuple[int, ...]:
 
     known = running()
     found = [container for name in names for container in find(name, known)]
-    cgroups = {_root_of(path, container.container_id) for container in found if container.container_id for path in container.cgroup_paths}
+    groups = {
+        (kind, _root_of(path, container.container_id))
+        for container in found
+        if container.container_id
+        for kind, paths in (("cgroup2", container.cgroup_paths), ("cgroup", container.memory_cgroup_paths))
+        for path in paths
+    }
     bare = {_IS_PID_NS | container.pid_ns for container in found if not container.container_id}
-    return tuple({_cgroup(path) for path in cgroups} | bare)
+    return tuple({_cgroup(path, kind) | (_IS_V1_CGROUP if kind == "cgroup" else 0) for kind, path in groups} | bare)
 
 
 def _root_of(path: str, container_id: str) -> str:
@@ -213,15 +222,16 @@ def _uid(user: str) -> int:
         raise RecorderError(f"--uid {user}: no such user", "give a number, or a name that is in: getent passwd") from error
 
 
-def _mounts() -> list[Path]:
-    """Return where the cgroup file systems are mounted: v2 first, as for the kernel side, then v1's memory controller."""
-    return [mount.path for kind in ("cgroup2", "cgroup") for mount in mounts(kind) if kind == "cgroup2" or "memory" in mount.options]
+def _mounts(*kinds: str) -> list[Path]:
+    """Return where the cgroup file systems of these kinds are mounted: v2, and v1's memory controller."""
+    return [mount.path for kind in kinds for mount in mounts(kind) if kind == "cgroup2" or "memory" in mount.options]
 
 
-def _cgroup(cgroup: str) -> int:
+def _cgroup(cgroup: str, *kinds: str) -> int:
+    """Return the id of a cgroup that is given as its id or its folder, or as its path below the mount of one of ``kinds``: v2 first without them."""
     if cgroup.isdecimal():
         return int(cgroup)
-    mounts = _mounts()
+    mounts = _mounts(*(kinds or _CGROUPS))
     for folder in (Path(cgroup), *(mount / cgroup.lstrip("/") for mount in mounts)):
         if folder.is_dir() and any(folder == mount or mount in folder.parents for mount in mounts):
             return folder.stat().st_ino

@@ -121,14 +121,17 @@ def _not_recorded(block: Block) -> pa.Array:
     return pa.nulls(len(block), pa.list_(pa.string()))
 
 
-def cgroup_path(lines: str) -> str | None:
-    """Return the path that goes with ``cgroup_id`` from the text of /proc/PID/cgroup: v2's, or the memory controller's where v2 is at its root."""
+def cgroup_paths(lines: str) -> tuple[str | None, str | None]:
+    """Return the paths in v2 and in v1's memory controller from the text of /proc/PID/cgroup; None for one that is not there."""
     # Not splitlines(): a group's name may have any of the characters that it takes for a line's end, but for the newline.
     paths = {controllers: path for _, controllers, path in (line.split(":", 2) for line in lines.split("\n") if line)}
-    unified = paths.get("")
-    if unified not in (None, "/"):
-        return unified
-    return next((path for controllers, path in paths.items() if "memory" in controllers.split(",")), unified)
+    return paths.get(""), next((path for controllers, path in paths.items() if "memory" in controllers.split(",")), None)
+
+
+def cgroup_path(lines: str) -> str | None:
+    """Return the path that goes with ``cgroup_id``: v2's, or the memory controller's where v2 is at its root. ``lines`` are as above."""
+    unified, memory = cgroup_paths(lines)
+    return memory or unified if unified in (None, "/") else unified
 
 
 def _cgroup_path(block: Block) -> pa.Array:

@@ -29,8 +29,10 @@ def cgroup_path(names: bytes, is_whole: bool) -> str:
     return ("/" if is_whole else "…/") + "/".join(reversed(parts))
 
 
-def _paths(block: Block) -> list[str]:
-    return [cgroup_path(row["path"][: row["path_size"]].tobytes(), bool(row["path_is_whole"])) for row in block]
+def _paths(block: Block, field: str = "path") -> list[str]:
+    wholes = block[f"{field}_is_whole"]
+    names = (row[field][: row[f"{field}_size"]].tobytes() for row in block)
+    return [cgroup_path(name, bool(whole)) for name, whole in zip(names, wholes, strict=True)]
 
 
 def _cgroup_path(block: Block) -> pa.Array:
@@ -39,16 +41,26 @@ def _cgroup_path(block: Block) -> pa.Array:
     return pa.array(_paths(block), pa.string())
 
 
+def _memory_cgroup_path(block: Block) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(_paths(block, "memory_path"), pa.string(), mask=block["memory_cgroup_id"] == 0)
+
+
+def _identities(block: Block) -> list[Identity]:
+    """Return who each container is: by the path in v2 or, where that tells nothing, by the one in v1."""
+    from recorder.containers import identify_by
+
+    return [identify_by(*paths) for paths in zip(_paths(block), _paths(block, "memory_path"), strict=True)]
+
+
 def _from_path(value: Callable[[Identity, Named | None], str | None], is_category: bool = False) -> Derive:
-    """Return a function that makes a column of what a cgroup's path says, and the runtime's files."""
+    """Return a function that makes a column of what the paths of cgroups say, and the runtime's files."""
 
     def derive(block: Block) -> pa.Array:
         import pyarrow as pa
 
-        from recorder.containers import identify
-
-        identities = [identify(path) for path in _paths(block)]
-        texts = pa.array([value(identity, _runtimes().lookup(identity)) for identity in identities], pa.string())
+        texts = pa.array([value(identity, _runtimes().lookup(identity)) for identity in _identities(block)], pa.string())
         return texts.dictionary_encode() if is_category else texts
 
     return derive
@@ -66,6 +78,7 @@ def _tables(_argv: bool) -> Mapping[str, Mapping[str, Derive]]:
     return {
         "container": {
             "cgroup_path": _cgroup_path,
+            "memory_cgroup_path": _memory_cgroup_path,
             "container_id": _from_path(lambda identity, _: identity.container_id),
             "name": _from_path(_name),
             "runtime": _from_path(_runtime, is_category=True),

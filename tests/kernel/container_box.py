@@ -10,9 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+import pytest
+
 from tests.kernel.harness import Recording, Row, Spawner, cgroup_mounts, eventually, program, true_path
 
 KINDS = sorted(cgroup_mounts())
+IS_HYBRID = len(KINDS) == 2
+ONLY_HYBRID = pytest.mark.skipif(not IS_HYBRID, reason="this host does not have cgroup v1's memory controller beside v2")
 ALL_NAMESPACES = ("--pid", "--fork", "--kill-child", "--uts", "--net", "--mount", "--mount-proc")
 
 _numbers = itertools.count()
@@ -42,9 +46,9 @@ def path_of(group: Path) -> str:
     return "/" + os.fsencode(group.relative_to(mount)).decode("utf-8", "replace")
 
 
-def inside(group: Path) -> list[str]:
-    """Return the words that start what follows them in a cgroup."""
-    unified = cgroup_mounts().get("cgroup2")  # where v2 has a group for the task, v1's is not looked at
+def inside(group: Path, unified: Path | None = None) -> list[str]:
+    """Return the words that start what follows them in a cgroup: one of v2 or, with v2's root or the group ``unified`` there, one of v1."""
+    unified = unified or cgroup_mounts().get("cgroup2")
     groups = [str(folder / "cgroup.procs") for folder in ([unified] if unified else []) + [group]]
     return ["/bin/sh", "-c", 'echo $$ >"$1" && echo $$ >"$2" && shift 2 && exec "$@"', "sh", groups[0], groups[-1]]
 
@@ -57,10 +61,11 @@ def namespace(pid: int, kind: str) -> int:
 class Box(Spawner):
     """A spawner in namespaces, and in a cgroup, of its own."""
 
-    def __init__(self, group: Path, flags: Sequence[str] = ALL_NAMESPACES, hostname: str | bytes | None = None) -> None:
+    def __init__(self, group: Path, flags: Sequence[str] = ALL_NAMESPACES, hostname: str | bytes | None = None, unified: Path | None = None) -> None:
         self.group = group
+        self.unified = unified
         self.hostname = hostname
-        super().__init__(wrapper=[*inside(group), "unshare", *flags, "--"])
+        super().__init__(wrapper=[*inside(group, unified), "unshare", *flags, "--"])
         self.init = self._child(self.process.pid) if "--fork" in flags else self.process.pid
         """The spawner's process id outside of the box."""
         self.namespaces = {kind: namespace(self.init, kind) for kind in ("pid", "uts", "mnt", "net")}
@@ -86,5 +91,5 @@ class Box(Spawner):
     def rows(self, recording: Recording) -> list[Row]:
         """Return the rows of the table ``container`` with its pid and uts namespaces and its cgroup, in the order of time."""
         spaces = {f"{kind}_ns": self.namespaces[kind] for kind in ("pid", "uts")}
-        rows = recording.rows("container", cgroup_id=self.group.stat().st_ino, **spaces)
+        rows = recording.rows("container", cgroup_id=(self.unified or self.group).stat().st_ino, **spaces)
         return sorted(rows, key=lambda row: int(row["ts_ns"]))

@@ -12,31 +12,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.container_box import KINDS, Box, cgroup
+from tests.kernel.container_box import IS_HYBRID, KINDS, Box, cgroup
 from tests.kernel.harness import Recording, Running, Spawner, launched, program, recorder, run_record, true_path
 
 ID = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970"
 NEAR_ID = ID[:12] + "0" * 52
 OTHER_ID = "99f3a16ea25b7724cb56a4f0c0df1113ad9474fbf5545bead97fd5c7f61c13f4"
+V1_ID = "0a8c1c0c61e3e2b2d4b2c9b1a6d87c5f1e0d3c4b5a69788796a5b4c3d2e1f009"
 BARE = f"bare-{os.getpid()}"
 EVENTS = ("clone", "exec", "exit")
-# Three containers, and a process of the host; each starts a program so many times.
-RUNS = {"bare": 7, "docker": 5, "other": 3, "host": 9}
+# Three containers, on a hybrid host a fourth that only v1 knows, and a process of the host; each starts a program so many times.
+RUNS = {"bare": 7, "docker": 5, "other": 3, "host": 9} | ({"in v1": 6} if IS_HYBRID else {})
 # Besides, some start a program two namespaces further down, or in a cgroup below their own.
-FURTHER = {"bare": 4, "docker": 2, "other": 0, "host": 0}
+FURTHER = {"bare": 4, "docker": 2, "other": 0, "host": 0, "in v1": 0}
 
 OPTIONS: dict[str, list[str]] = {
     "host name": ["--container", BARE],
     "beginning of an id": ["--container", ID[:13]],
     "two": ["--container", BARE, "--container", OTHER_ID],
     "all": ["--containers-only"],
+    **({"in v1": ["--container", V1_ID[:13]]} if IS_HYBRID else {}),
     "and a name": ["--container", BARE, "--comm", "true", "--tracers", "clone,container"],
 }
 WANTED = {
     "host name": {"bare"},
     "beginning of an id": {"docker"},
     "two": {"bare", "other"},
-    "all": {"bare", "docker", "other"},
+    "all": {"bare", "docker", "other"} | ({"in v1"} if IS_HYBRID else set()),
+    "in v1": {"in v1"},
     "and a name": {"bare"},
 }
 WITHOUT_NAME = [name for name in OPTIONS if name != "and a name"]
@@ -83,6 +86,11 @@ def filtered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filtered]:
         below.mkdir()
         hostnames = {"bare": BARE, "docker": "with-an-id", "other": "with-an-id"}
         boxes = {name: stack.enter_context(Box(groups[name], hostname=hostname)) for name, hostname in hostnames.items()}
+        if IS_HYBRID:
+            in_v1, unified = (
+                stack.enter_context(cgroup(kind, name)) for kind, name in (("memory", f"docker-{V1_ID}.scope"), ("cgroup2", "engine.service"))
+            )
+            boxes["in v1"] = stack.enter_context(Box(in_v1, hostname="only-in-v1", unified=unified))
         spawners: dict[str, Spawner] = {**boxes, "host": stack.enter_context(Spawner())}
         running: dict[str, Running] = {}
         for name, options in OPTIONS.items():
@@ -110,7 +118,7 @@ def test_tasks_of_the_containers_wanted_are_recorded_and_no_others(filtered: Fil
     assert {recording.lost(table) for table in EVENTS} == {0}
 
 
-@pytest.mark.parametrize("option", ["host name", "beginning of an id", "two"])
+@pytest.mark.parametrize("option", [name for name in WITHOUT_NAME if name != "all"])
 def test_nothing_else_on_the_host_is_in_the_tables(filtered: Filtered, option: str) -> None:
     recording = filtered.recordings[option]
     boxes = [filtered.boxes[name] for name in WANTED[option]]

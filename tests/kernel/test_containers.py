@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.container_box import ALL_NAMESPACES, KINDS, Box, cgroup, inside, namespace, path_of
+from tests.kernel.container_box import ALL_NAMESPACES, IS_HYBRID, KINDS, ONLY_HYBRID, Box, cgroup, inside, namespace, path_of
 from tests.kernel.harness import Recording, Row, Spawner, program, recorder, run_program, true_path
 
 HOST = os.uname().nodename
@@ -25,6 +25,14 @@ ODD_GROUP = b"\x1b[2Jodd\xff \r"
 DEPTH = 40
 COUNT = 300
 CONNECT = "container_connect"
+# On a hybrid host: the parts of a path in v1's hierarchy, beside which v2 has another group, and the namespaces.
+IN_V1: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "docker in v1": (("docker", ID), ALL_NAMESPACES),
+    "level 0 in v1": ((f"docker-{ID}.scope",), ("--mount",)),
+    "lxc in v1": (("lxc.payload.web", "init.scope"), ALL_NAMESPACES),
+    "named in both": (("docker", ID), ALL_NAMESPACES),
+    "private mounts in v1": (("private.service",), ("--mount",)),
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Short:
     inode: int
     path: str
     unshare: int
+    unified: Path | None = None
 
 
 @dataclass
@@ -51,14 +60,16 @@ class Seen:
         """Return the rows of a box, or of a container that lived for one program, in the order of time."""
         if name in self.boxes:
             return self.boxes[name].rows(self.recording)
-        return sorted(self.recording.rows("container", cgroup_id=self.shorts[name].inode), key=lambda row: int(row["ts_ns"]))
+        short = self.shorts[name]
+        inode = short.unified.stat().st_ino if short.unified else short.inode
+        return sorted(self.recording.rows("container", cgroup_id=inode), key=lambda row: int(row["ts_ns"]))
 
 
-def run_short(group: Path, *flags: str) -> Short:
-    """Run one program in namespaces and a cgroup of its own, to its end."""
-    with subprocess.Popen([*inside(group), *(["unshare", *flags, "--"] if flags else []), true_path()]) as process:
+def run_short(group: Path, *flags: str, unified: Path | None = None) -> Short:
+    """Run one program in namespaces and a cgroup of its own, to its end; with another one in v2 where the cgroup is one of v1."""
+    with subprocess.Popen([*inside(group, unified), *(["unshare", *flags, "--"] if flags else []), true_path()]) as process:
         assert process.wait() == 0
-    return Short(group, group.stat().st_ino, path_of(group), process.pid)
+    return Short(group, group.stat().st_ino, path_of(group), process.pid, unified)
 
 
 def host_process_connects_in(box: Box, ports: Path) -> int:
@@ -91,6 +102,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
             shorts[f"other namespaces {kind}"] = run_short(group(kind, "other.service"), "--uts", "--net", "--mount")
             shorts[f"conmon {kind}"] = run_short(group(kind, f"libpod-conmon-{ID}.scope"), "--mount")
             shorts[f"runtime's own {kind}"] = run_short(group(kind, f"docker-{ID}.scope"))
+        if IS_HYBRID:
+            for number, (name, (parts, flags)) in enumerate(IN_V1.items()):
+                unified = group("cgroup2", *(("docker", OTHER_ID) if name == "named in both" else (f"engine-{number}.service",)))
+                shorts[name] = run_short(group("memory", *parts), *flags, unified=unified)
         box = boxes[some_kind]
         box.run(3)
         for hostname, how in (("named-late", "exit"), ("named-again", "clone"), (LONGEST_HOSTNAME, "exit")):
@@ -159,6 +174,42 @@ def test_a_container_in_the_hosts_pid_namespace_is_known_by_its_cgroup_or_one_ab
         assert (row["pid"], row["pid_ns"], row["pid_ns_level"]) == (short.unshare, seen.facts["host pid_ns"], 0)
         assert row["mnt_ns"] != namespace(os.getpid(), "mnt")
         assert (row["container_id"], row["runtime"], row["cgroup_path"]) == (OTHER_ID, "docker", short.path)
+
+
+@ONLY_HYBRID
+@pytest.mark.parametrize(("name", "known"), [("docker in v1", (ID, "docker")), ("level 0 in v1", (ID, "docker")), ("lxc in v1", ("web", "lxc"))])
+def test_a_container_that_only_v1_knows_is_named_by_its_cgroup_there(seen: Seen, name: str, known: tuple[str, str]) -> None:
+    short = seen.shorts[name]
+    assert short.unified
+    row = max(seen.rows(name), key=lambda row: int(row["pid_ns_level"]))
+    assert (row["container_id"], row["runtime"]) == known
+    assert (row["cgroup_id"], row["cgroup_path"]) == (short.unified.stat().st_ino, path_of(short.unified))
+    assert (row["memory_cgroup_id"], row["memory_cgroup_path"]) == (short.inode, short.path)
+    assert row["pid_ns_level"] == (0 if name == "level 0 in v1" else 1)
+    (exit_row,) = seen.recording.rows("exit", pid=row["pid"], start_ns=row["start_ns"])
+    assert exit_row["cgroup_id"] == row["cgroup_id"], "which other tables have"
+
+
+@ONLY_HYBRID
+def test_v2_tells_whose_cgroup_it_is_where_v1_has_another_containers(seen: Seen) -> None:
+    assert {row["container_id"] for row in seen.rows("named in both")} == {OTHER_ID}
+    assert {row["memory_cgroup_id"] for row in seen.rows("named in both")} == {seen.shorts["named in both"].inode}
+
+
+@ONLY_HYBRID
+def test_a_private_mount_namespace_is_no_container_in_v1_either(seen: Seen) -> None:
+    short = seen.shorts["private mounts in v1"]
+    assert short.unified
+    assert seen.recording.rows("exit", cgroup_id=short.unified.stat().st_ino), "it ran while it was recorded"
+    assert seen.rows("private mounts in v1") == []
+
+
+@ONLY_HYBRID
+def test_the_group_in_v1_is_said_where_it_is_another_one(seen: Seen) -> None:
+    assert {(row["memory_cgroup_id"], row["memory_cgroup_path"]) for row in seen.rows("memory")} == {(None, None)}
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    (path,) = [line.split(":", 2)[2] for line in lines if "memory" in line.split(":")[1].split(",")]
+    assert {row["memory_cgroup_path"] for row in seen.rows("cgroup2")} == {path}
 
 
 @pytest.mark.parametrize("what", ["private mounts", "other namespaces", "conmon", "runtime's own"])

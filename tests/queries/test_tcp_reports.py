@@ -57,9 +57,9 @@ def close(at_s: float, local: tuple[str, int] = CLIENT, peer: tuple[str, int] = 
     return "tcp_close", row("tcp_close", at_s, local, peer, **values)
 
 
-def context(at_s: float, nodename: str, pid_ns: int, uts_ns: int, level: int) -> tuple[str, Row]:
+def context(at_s: float, nodename: str, pid_ns: int, uts_ns: int, level: int, **values: Any) -> tuple[str, Row]:
     own = {"nodename": nodename, "pid_ns": pid_ns, "uts_ns": uts_ns, "pid_ns_level": level, "cgroup_id": 1, "container_id": None, "name": None}
-    return "container", CANNED["container"][0] | own | {"ts_ns": START + round(at_s * SECOND)}
+    return "container", CANNED["container"][0] | own | {"ts_ns": START + round(at_s * SECOND)} | values
 
 
 def results(folder: Path, report: str, *recordings: Sequence[tuple[str, Row]]) -> list[dict[str, Any]]:
@@ -232,6 +232,27 @@ def test_a_container_has_the_last_of_its_own_host_names(tmp_path: Path) -> None:
     assert found["container"] == "outer"
     (found,) = results(tmp_path, "service_map", [*names, connect(5, pid_ns=5, pid_ns_level=1)])
     assert found["client_container"] == "outer"
+
+
+def in_v1(at_s: float, container_id: str, pid_ns: int, level: int) -> tuple[str, Row]:
+    own = {"container_id": container_id, "cgroup_path": "/engine.service", "memory_cgroup_id": 9, "memory_cgroup_path": f"/docker/{container_id}"}
+    return context(at_s, CANNED["recording"][0]["host"], pid_ns, 50, level, **own)
+
+
+@pytest.mark.parametrize("report", ["container_connects", "service_map"])
+def test_a_container_that_only_v1_knows_is_named_by_its_pid_namespace(report: str, tmp_path: Path) -> None:
+    column = "container" if report == "container_connects" else "client_container"
+    events = [in_v1(0, "a" * 64, 5, 1), in_v1(0, "b" * 64, 6, 1), connect(1, pid_ns=5, pid_ns_level=1), connect(2, pid_ns=6, pid_ns_level=1)]
+    assert [found[column] for found in results(tmp_path, report, events)] == ["a" * 12, "b" * 12]
+
+
+@pytest.mark.parametrize("report", ["container_connects", "service_map"])
+def test_containers_that_only_v1_tells_apart_are_not_taken_for_each_other_or_for_the_host(report: str, tmp_path: Path) -> None:
+    column = "container" if report == "container_connects" else "client_container"
+    pods = [in_v1(0, "a" * 64, 5, 1), in_v1(0, "b" * 64, 5, 1), connect(1, pid_ns=5, pid_ns_level=1)]
+    assert [found[column] for found in results(tmp_path, report, pods)] == ["pid_ns 5"]
+    with_the_host = [in_v1(0, "a" * 64, 1, 0), connect(1, comm="containerd", pid_ns=1, pid_ns_level=0)]
+    assert [found[column] for found in results(tmp_path, report, with_the_host)] == ([] if report == "container_connects" else [None])
 
 
 def test_percentiles_are_latencies_that_were_measured(tmp_path: Path) -> None:

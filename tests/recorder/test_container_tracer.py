@@ -26,12 +26,18 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def columns(*paths: str | bytes, is_whole: int = 1) -> dict[str, list[Any]]:
-    """Return the derived columns of records with these paths, as the kernel side writes them: innermost first."""
-    rows = []
+def innermost_first(path: str | bytes) -> bytes:
+    return path if isinstance(path, bytes) else b"".join(part.encode() + b"\0" for part in reversed(path.split("/")[1:]))
+
+
+def columns(*paths: str | bytes, is_whole: int = 1, memory: str = "") -> dict[str, list[Any]]:
+    """Return the derived columns of records with these paths, as the kernel side writes them; all with the same one in v1, if any."""
+    rows: list[dict[str, Any]] = []
+    in_v1 = innermost_first(memory)
     for path in paths:
-        names = path if isinstance(path, bytes) else b"".join(part.encode() + b"\0" for part in reversed(path.split("/")[1:]))
-        rows.append({"path": names, "path_size": len(names), "path_is_whole": is_whole})
+        names = innermost_first(path)
+        own = {"path": names, "path_size": len(names), "path_is_whole": is_whole}
+        rows.append(own | {"memory_path": in_v1, "memory_path_size": len(in_v1), "memory_path_is_whole": 1, "memory_cgroup_id": 7 if memory else 0})
     return derived_columns("container", "container", rows)
 
 
@@ -61,6 +67,17 @@ def test_what_is_behind_a_path_is_old_memory() -> None:
 def test_an_id_is_found_in_a_path_that_does_not_reach_the_root() -> None:
     found = columns(f"/kubepods.slice/kubepods-pod{UID.replace('-', '_')}.slice/crio-{ID}.scope/a/b", is_whole=0)
     assert (found["container_id"], found["runtime"], found["pod_uid"]) == ([ID], ["cri-o"], [UID])
+
+
+def test_the_path_in_v1_tells_where_that_in_v2_does_not() -> None:
+    engine = "/system.slice/containerd.service"
+    found = columns(engine, f"/docker/{ID}", f"/kubepods/pod{UID}", memory=f"/kubepods/pod{UID}/{OTHER}")
+    assert found["container_id"] == [OTHER, ID, OTHER]
+    assert found["pod_uid"] == [UID, None, UID]
+    assert found["cgroup_path"] == [engine, f"/docker/{ID}", f"/kubepods/pod{UID}"]
+    assert found["memory_cgroup_path"] == [f"/kubepods/pod{UID}/{OTHER}"] * 3
+    alone = columns(engine)
+    assert (alone["container_id"], alone["memory_cgroup_path"]) == ([None], [None])
 
 
 def test_without_a_file_of_the_runtime_the_path_says_what_it_can() -> None:

@@ -203,12 +203,12 @@ def test_whatever_the_path_the_id_is_part_of_a_component(path: str) -> None:
     assert identity.pod_uid is None or re.fullmatch(r"[0-9a-f-]{32,36}", identity.pod_uid)
 
 
-def fake_process(proc: Path, pid: int, pid_ns: int, path: str, depth: int = 0) -> None:
+def fake_process(proc: Path, pid: int, pid_ns: int, path: str, depth: int = 0, memory: str = "") -> None:
     folder = proc / str(pid)
     (folder / "ns").mkdir(parents=True)
     (folder / "ns" / "pid").symlink_to(f"pid:[{pid_ns}]")
     (folder / "ns" / "uts").symlink_to("/proc/self/ns/uts")
-    (folder / "cgroup").write_text(f"1:name=systemd:/\n0::{path}\n")
+    (folder / "cgroup").write_text("".join([f"4:memory:{memory}\n" if memory else "", "1:name=systemd:/\n", f"0::{path}\n"]))
     (folder / "status").write_text("Name:\tx\nNSpid:\t" + "\t".join(str(pid) for _ in range(depth + 1)) + "\nVmPeak:\t1 kB\n")
 
 
@@ -243,6 +243,22 @@ def test_processes_are_gathered_by_pid_namespace_and_container(tmp_path: Path) -
         ),
         Running(B, "docker", None, "web", "nginx:1.29", here, 301, 2, (f"/system.slice/docker-{B}.scope",)),
         Running(None, None, None, None, None, here, 400, 1, ("/user.slice",)),
+    ]
+
+
+def test_on_a_host_with_both_hierarchies_v2_tells_first_and_v1_where_it_does_not(tmp_path: Path) -> None:
+    engine = "/system.slice/containerd.service"
+    for pid, (path, memory) in enumerate(
+        [("/", f"/docker/{A}"), (engine, f"/docker/{A}"), (f"/docker/{B}", f"/docker/{A}"), (engine, "/user.slice"), ("/", "/lxc.payload.web")], 1
+    ):
+        fake_process(tmp_path, pid, pid, path, depth=1, memory=memory)
+    fake_process(tmp_path, 7, 100, engine, memory="/system.slice/docker.service")
+    assert [(one.container_id, one.cgroup_paths, one.memory_cgroup_paths) for one in running(tmp_path, Runtimes(tmp_path))] == [
+        (A, (), (f"/docker/{A}",)),
+        (A, (), (f"/docker/{A}",)),
+        (B, (f"/docker/{B}",), ()),
+        (None, (engine,), ()),
+        ("web", (), ("/lxc.payload.web",)),
     ]
 
 
@@ -298,7 +314,7 @@ def test_a_real_pid_namespace_is_found_with_the_host_name_in_it(unshared: tuple[
     assert found.level == 1
     assert found.container_id is None
     assert found.hostname == name.replace("\udcff", "\ufffd")
-    assert found.cgroup_paths == (cgroup_path(Path(f"/proc/{pid}/cgroup").read_text()),)
+    assert (*found.cgroup_paths, *found.memory_cgroup_paths) == (cgroup_path(Path(f"/proc/{pid}/cgroup").read_text()),)
     assert find(found.hostname, running()) == [found]
     with pytest.raises(RecorderError) as caught:
         find(found.hostname + "x", [found])

@@ -130,7 +130,7 @@ def test_a_container_is_its_cgroup_with_all_below_or_else_its_pid_namespace(tmp_
     folder = tmp_path / "docker" / ID
     (folder / "init.scope").mkdir(parents=True)
     paths = (f"/docker/{ID}", f"/docker/{ID}/init.scope")
-    monkeypatch.setattr(filters, "_mounts", lambda: [tmp_path])
+    monkeypatch.setattr(filters, "_mounts", lambda *_: [tmp_path])
     known = [container(BARE, *paths, name="web"), container(BARE + 1, "/", container_id=None, hostname="bare")]
     monkeypatch.setattr(containers, "running", lambda: known)
     assert only("container", "web").container == (folder.stat().st_ino,), "one group, with those below it"
@@ -142,6 +142,20 @@ def test_a_container_is_its_cgroup_with_all_below_or_else_its_pid_namespace(tmp_
     assert both.flags() == ["-DFILTER_container", "-DFILTER_containers", f"-DFILTER_ENTRIES={ENTRIES}"]
     assert both.words == ("container=bare", "container=web", "containers-only")
     assert parse(Wishes(containers_only=True)).flags() == ["-DFILTER_containers"]
+
+
+def test_a_container_in_a_group_of_v1_is_told_from_the_group_of_v2_with_that_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = {kind: tmp_path / kind for kind in ("cgroup2", "cgroup")}
+    for place in places.values():
+        (place / "docker" / ID / "init.scope").mkdir(parents=True)
+    monkeypatch.setattr(filters, "_mounts", lambda *kinds: [places[kind] for kind in kinds])
+    path = f"/docker/{ID}"
+    v2, v1 = ((place / "docker" / ID).stat().st_ino for place in places.values())
+    in_v1 = Running(ID, None, None, "web", None, None, BARE, 1, (), (path, f"{path}/init.scope"))
+    monkeypatch.setattr(containers, "running", lambda: [in_v1])
+    assert only("container", "web").container == (1 << 62 | v1,)
+    monkeypatch.setattr(containers, "running", lambda: [in_v1, container(BARE, path, name="web")])
+    assert set(only("container", "web").container) == {1 << 62 | v1, v2}
 
 
 def test_a_container_that_does_not_run_is_refused_with_a_near_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +235,7 @@ def cgroup_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     group.mkdir(parents=True)
     (tmp_path / "unified").mkdir()
     (tmp_path / "outside").mkdir()
-    monkeypatch.setattr(filters, "_mounts", lambda: [tmp_path / "unified", tmp_path / "memory"])
+    monkeypatch.setattr(filters, "_mounts", lambda *_: [tmp_path / "unified", tmp_path / "memory"])
     return group
 
 
@@ -240,5 +254,5 @@ def test_a_folder_that_is_no_cgroup_isrefused(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_host_without_cgroups_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filters, "_mounts", list)
+    monkeypatch.setattr(filters, "_mounts", lambda *_: [])
     assert "none is mounted" in refusal("cgroup", "/system.slice").message
