@@ -34,7 +34,8 @@ def types() -> str:
 
 def _column(column: Column) -> str:
     encoding = Encoding.PLAIN if column.type is Type.BOOL else column.encoding
-    return _row(f"`{column.name}`", f"`{column.type}`", column.unit or "", "yes" if column.nullable else "", encoding.value, column.doc)
+    nullable = "yes" if column.nullable else ""
+    return _row(f"`{column.name}`", f"`{column.type}`", column.unit or "", nullable, encoding.value, column.kind or "", column.doc)
 
 
 def _table(table: Table) -> str:
@@ -43,8 +44,9 @@ def _table(table: Table) -> str:
         made_by += " Written when the recording begins and again, whole, when it ends."
     if table.time:
         made_by += f" Its time is `{table.time}`."
-    head = [f"### `{table.name}`", "", f"One row is {table.row}. {made_by}", "", _row("column", "type", "unit", "NULL", "encoding", "meaning")]
-    return "\n".join([*head, "|---|---|---|---|---|---|", *map(_column, table.columns)])
+    titles = _row("column", "type", "unit", "NULL", "encoding", "kind", "meaning")
+    head = [f"### `{table.name}`", "", f"One row is {table.row}. {made_by}", "", titles]
+    return "\n".join([*head, "|---|---|---|---|---|---|---|", *map(_column, table.columns)])
 
 
 def tables() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recorder.schema import clone, container, own, tcp
-from recorder.schema.column import OWNER, TASK, TS, Column, Encoding, Table, Type
+from recorder.schema.column import OWNER, TASK, TS, Column, Encoding, Kind, Table, Type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +25,7 @@ __all__ = [
     "TS",
     "Column",
     "Encoding",
+    "Kind",
     "Table",
     "Type",
     "arrow_schema",

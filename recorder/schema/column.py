@@ -29,9 +29,42 @@ class Encoding(StrEnum):
     """Numbers that hardly repeat: a dictionary of them costs much and saves nothing."""
 
 
+class Kind(StrEnum):
+    """What a column's values can tell a stranger: whoever shares a recording treats all columns of a kind in one way."""
+
+    PLAIN = "plain"
+    """Counts, lengths of time, ports, states, and words of the recorder's own."""
+    TIME = "time"
+    """The wall clock."""
+    NUMBER = "number"
+    """Numbers that the kernel gave: process ids, inodes, indices. They mean nothing elsewhere."""
+    USER = "user"
+    ADDRESS = "address"
+    HOST = "host"
+    """Names of hosts, and of their network interfaces."""
+    CONTAINER = "container"
+    """Names of containers, images and cgroups."""
+    ID = "id"
+    """Ids that stand for one machine, boot, container or pod in all the world."""
+    FILE = "file"
+    PROGRAM = "program"
+    """Names of tasks."""
+    ARGV = "argv"
+    """Arguments of programs."""
+    FILTER = "filter"
+    """What a user asked for: option=value."""
+    MESSAGE = "message"
+    """Sentences of the recorder and the kernel, which may quote names."""
+    SYSTEM = "system"
+    """What the machine is made of: its kernel."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name, type, meaning, unit, whether it may be NULL, and how Parquet stores it."""
+    """One column: its name, type, meaning, unit, whether it may be NULL, how Parquet stores it, and what kind of thing it tells.
+
+    A measure (it has a unit) or a yes or no is plain unless it says otherwise; every other column says its kind.
+    """
 
     name: str
     type: Type
@@ -39,6 +72,11 @@ class Column:
     unit: str | None = None
     nullable: bool = False
     encoding: Encoding = Encoding.DICTIONARY
+    kind: Kind | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind is None and (self.unit is not None or self.type is Type.BOOL):
+            object.__setattr__(self, "kind", Kind.PLAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +103,26 @@ class Table:
 
 
 TS = (
-    Column("ts", Type.TIMESTAMP, "Wall-clock time, UTC: ts_ns plus the offset of the first clock row", "us", encoding=Encoding.DELTA),
+    Column("ts", Type.TIMESTAMP, "Wall-clock time, UTC: ts_ns plus the offset of the first clock row", "us", encoding=Encoding.DELTA, kind=Kind.TIME),
     Column("ts_ns", Type.INT64, "CLOCK_BOOTTIME, which counts through suspend", "ns", encoding=Encoding.DELTA),
 )
 
 TASK = (
-    Column("pid", Type.INT32, "Process id (the kernel's tgid) in the initial pid namespace"),
-    Column("tid", Type.INT32, "Thread id (the kernel's pid) in the initial pid namespace"),
-    Column("ppid", Type.INT32, "Process id of the parent (real_parent's tgid)"),
+    Column("pid", Type.INT32, "Process id (the kernel's tgid) in the initial pid namespace", kind=Kind.NUMBER),
+    Column("tid", Type.INT32, "Thread id (the kernel's pid) in the initial pid namespace", kind=Kind.NUMBER),
+    Column("ppid", Type.INT32, "Process id of the parent (real_parent's tgid)", kind=Kind.NUMBER),
     Column("start_ns", Type.INT64, "Start of the process, CLOCK_BOOTTIME; with pid a key that survives pid reuse", "ns"),
-    Column("comm", Type.CATEGORY, "Name of the task, at most 15 bytes"),
-    Column("uid", Type.INT32, "Real user id in the initial user namespace; 4294967295 is stored as -1"),
-    Column("cgroup_id", Type.INT64, "Inode of the task's cgroup folder: cgroup v2, or v1's memory controller where v2 has only its root"),
-    Column("pid_ns", Type.INT64, "Inode of the task's own pid namespace", nullable=True),
-    Column("net_ns", Type.INT64, "Inode of the task's net namespace; NULL when it had left it", nullable=True),
-    Column("pid_ns_level", Type.INT32, "Depth of the pid namespace; 0 is the host's"),
+    Column("comm", Type.CATEGORY, "Name of the task, at most 15 bytes", kind=Kind.PROGRAM),
+    Column("uid", Type.INT32, "Real user id in the initial user namespace; 4294967295 is stored as -1", kind=Kind.USER),
+    Column(
+        "cgroup_id",
+        Type.INT64,
+        "Inode of the task's cgroup folder: cgroup v2, or v1's memory controller where v2 has only its root",
+        kind=Kind.NUMBER,
+    ),
+    Column("pid_ns", Type.INT64, "Inode of the task's own pid namespace", nullable=True, kind=Kind.NUMBER),
+    Column("net_ns", Type.INT64, "Inode of the task's net namespace; NULL when it had left it", nullable=True, kind=Kind.NUMBER),
+    Column("pid_ns_level", Type.INT32, "Depth of the pid namespace; 0 is the host's", kind=Kind.PLAIN),
 )
 
 OWNER = tuple(replace(column, nullable=True) for column in TASK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recorder.schema.column import TS, Column, Encoding, Table, Type
+from recorder.schema.column import TS, Column, Encoding, Kind, Table, Type
 
 INTERVAL = Column("interval_ns", Type.INT64, "Length of the interval that begins at ts_ns", "ns")
 
@@ -11,22 +11,24 @@ TABLES = (
         "recording",
         "this recording (one row)",
         (
-            Column("host", Type.STRING, "Host name"),
-            Column("machine_id", Type.STRING, "/etc/machine-id", nullable=True),
-            Column("boot_id", Type.STRING, "Random id of this boot of the kernel", nullable=True),
-            Column("kernel", Type.STRING, "Kernel release, as uname -r prints it"),
-            Column("arch", Type.STRING, "Machine architecture, as uname -m prints it"),
-            Column("cpus", Type.INT32, "Number of CPUs online"),
-            Column("command_line", Type.STRINGS, "Arguments that record was started with"),
-            Column("tracers", Type.STRINGS, "Tracers that were asked for"),
-            Column("filters", Type.STRINGS, "Filters in the kernel, as option=value; empty when everything was recorded"),
-            Column("recorder_version", Type.STRING, "Version of the recorder"),
-            Column("start_ts", Type.TIMESTAMP, "When the last probe had attached, UTC", "us"),
+            Column("host", Type.STRING, "Host name", kind=Kind.HOST),
+            Column("machine_id", Type.STRING, "/etc/machine-id", nullable=True, kind=Kind.ID),
+            Column("boot_id", Type.STRING, "Random id of this boot of the kernel", nullable=True, kind=Kind.ID),
+            Column("kernel", Type.STRING, "Kernel release, as uname -r prints it", kind=Kind.SYSTEM),
+            Column("arch", Type.STRING, "Machine architecture, as uname -m prints it", kind=Kind.PLAIN),
+            Column("cpus", Type.INT32, "Number of CPUs online", kind=Kind.PLAIN),
+            Column("command_line", Type.STRINGS, "Arguments that record was started with", kind=Kind.ARGV),
+            Column("tracers", Type.STRINGS, "Tracers that were asked for", kind=Kind.PLAIN),
+            Column("filters", Type.STRINGS, "Filters in the kernel, as option=value; empty when everything was recorded", kind=Kind.FILTER),
+            Column("recorder_version", Type.STRING, "Version of the recorder", kind=Kind.PLAIN),
+            Column("start_ts", Type.TIMESTAMP, "When the last probe had attached, UTC", "us", kind=Kind.TIME),
             Column("start_ns", Type.INT64, "The same, CLOCK_BOOTTIME", "ns"),
-            Column("end_ts", Type.TIMESTAMP, "When the first probe was detached, UTC; NULL while recording or after a kill", "us", True),
+            Column(
+                "end_ts", Type.TIMESTAMP, "When the first probe was detached, UTC; NULL while recording or after a kill", "us", True, kind=Kind.TIME
+            ),
             Column("end_ns", Type.INT64, "The same, CLOCK_BOOTTIME", "ns", True),
             Column("clean_end", Type.BOOL, "The recorder ended by itself and wrote all that it had"),
-            Column("end_reason", Type.STRING, "duration, signal, command, or the error that ended it", nullable=True),
+            Column("end_reason", Type.STRING, "duration, signal, command, or the error that ended it", nullable=True, kind=Kind.MESSAGE),
         ),
         rewritten=True,
     ),
@@ -34,12 +36,12 @@ TABLES = (
         "probe",
         "a hook asked for",
         (
-            Column("tracer", Type.CATEGORY, "Tracer that asked for it"),
-            Column("hook", Type.STRING, "Kind and name of the kernel hook, e.g. raw_tracepoint:task_newtask"),
-            Column("tables", Type.STRINGS, "Tables whose rows need this probe"),
-            Column("status", Type.CATEGORY, "attached or failed"),
-            Column("reason", Type.STRING, "Why it could not be attached", nullable=True),
-            Column("program_id", Type.INT32, "Kernel's id of the BPF program", nullable=True),
+            Column("tracer", Type.CATEGORY, "Tracer that asked for it", kind=Kind.PLAIN),
+            Column("hook", Type.STRING, "Kind and name of the kernel hook, e.g. raw_tracepoint:task_newtask", kind=Kind.PLAIN),
+            Column("tables", Type.STRINGS, "Tables whose rows need this probe", kind=Kind.PLAIN),
+            Column("status", Type.CATEGORY, "attached or failed", kind=Kind.PLAIN),
+            Column("reason", Type.STRING, "Why it could not be attached", nullable=True, kind=Kind.MESSAGE),
+            Column("program_id", Type.INT32, "Kernel's id of the BPF program", nullable=True, kind=Kind.NUMBER),
             Column("attached_ns", Type.INT64, "When it was attached, CLOCK_BOOTTIME", "ns", True),
             Column("detached_ns", Type.INT64, "When it was detached, CLOCK_BOOTTIME; NULL while recording or after a kill", "ns", True),
         ),
@@ -51,11 +53,16 @@ TABLES = (
         (
             *TS,
             INTERVAL,
-            Column("tracer", Type.CATEGORY, "Tracer that makes the table"),
-            Column("table", Type.CATEGORY, "Table that the counts are of"),
+            Column("tracer", Type.CATEGORY, "Tracer that makes the table", kind=Kind.PLAIN),
+            Column("table", Type.CATEGORY, "Table that the counts are of", kind=Kind.PLAIN),
             Column("attached", Type.BOOL, "All probes of the table were attached during the interval"),
-            Column("events", Type.INT64, "Records that the kernel put into the ring"),
-            Column("lost", Type.INT64, "Events that happened and are not in the recording: the ring was full, or the segment could not be written"),
+            Column("events", Type.INT64, "Records that the kernel put into the ring", kind=Kind.PLAIN),
+            Column(
+                "lost",
+                Type.INT64,
+                "Events that happened and are not in the recording: the ring was full, or the segment could not be written",
+                kind=Kind.PLAIN,
+            ),
             Column("bytes", Type.INT64, "Size of those records in the ring", "bytes"),
         ),
         time="ts_ns",
@@ -66,7 +73,7 @@ TABLES = (
         (
             Column("boottime_ns", Type.INT64, "CLOCK_BOOTTIME", "ns", encoding=Encoding.DELTA),
             Column("monotonic_ns", Type.INT64, "CLOCK_MONOTONIC", "ns", encoding=Encoding.DELTA),
-            Column("realtime_ns", Type.INT64, "CLOCK_REALTIME, since 1970-01-01 UTC", "ns", encoding=Encoding.DELTA),
+            Column("realtime_ns", Type.INT64, "CLOCK_REALTIME, since 1970-01-01 UTC", "ns", encoding=Encoding.DELTA, kind=Kind.TIME),
             Column("width_ns", Type.INT64, "How long reading them took: the bound of their difference's error", "ns"),
         ),
         time="boottime_ns",
@@ -77,13 +84,13 @@ TABLES = (
         (
             *TS,
             INTERVAL,
-            Column("program", Type.CATEGORY, "Name of the BPF program; NULL for the recorder's own process", nullable=True),
+            Column("program", Type.CATEGORY, "Name of the BPF program; NULL for the recorder's own process", nullable=True, kind=Kind.PLAIN),
             Column("cpu_user_ns", Type.INT64, "CPU time of the recorder in user mode", "ns", True),
             Column("cpu_system_ns", Type.INT64, "CPU time of the recorder in the kernel", "ns", True),
             Column("rss_bytes", Type.INT64, "Resident memory of the recorder, rings included", "bytes", True),
             Column("rss_anon_bytes", Type.INT64, "Resident anonymous memory of the recorder", "bytes", True),
             Column("written_bytes", Type.INT64, "Bytes of segments closed", "bytes", True),
-            Column("run_count", Type.INT64, "Runs of the BPF program", nullable=True),
+            Column("run_count", Type.INT64, "Runs of the BPF program", nullable=True, kind=Kind.PLAIN),
             Column("run_time_ns", Type.INT64, "Time spent in the BPF program", "ns", True),
         ),
         time="ts_ns",
