@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 
+from analyzer.header import GROUPS, Header
 from analyzer.macros import MACROS
-from analyzer.report import GROUPS, Header, Report, bundled, bundled_names
+from analyzer.report import Report, bundled, bundled_names
 from analyzer.schema import column_lines
 
 _WIDTH = 100

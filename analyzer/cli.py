@@ -64,6 +64,12 @@ def _complete_format(incomplete: str) -> list[str]:
     return [name for name in formats() if name.startswith(incomplete)]
 
 
+def _formats() -> str:
+    from analyzer.render import formats
+
+    return f"One of {', '.join(formats())}."
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from analyzer.version import version
@@ -88,10 +94,13 @@ def analyze(
     describe: Annotated[
         str | None, typer.Option("--describe", metavar="REPORT", help="Explain a bundled report.", autocompletion=_complete_report)
     ] = None,
-    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table, csv or json.", autocompletion=_complete_format)] = "table",
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=_formats(), autocompletion=_complete_format)] = "table",
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to stdout.")] = None,
     param: Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="Give a report's parameter a value.")] = None,
     timeout: Annotated[str, typer.Option("--timeout", metavar="SECONDS", help="Stop a statement that runs longer; 0: no limit.")] = "600",
+    require_complete: Annotated[
+        bool, typer.Option("--require-complete", help="Exit with 1 when anything is in doubt: not recorded, lost, filtered, or unfinished.")
+    ] = False,
     version: Annotated[  # noqa: ARG001 - its callback prints and exits
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
@@ -111,7 +120,7 @@ def analyze(
         return
     from analyzer.run import Request, run
 
-    run(Request(arguments, sql, form, output, param or [], timeout))
+    run(Request(arguments, sql, form, output, param or [], timeout, require_complete))
 
 
 def main() -> None:

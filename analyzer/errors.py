@@ -9,6 +9,7 @@ class Exit(IntEnum):
     """Exit codes of ``analyze`` and of the verbs of ``bpftape``."""
 
     OK = 0
+    FAILED = 1
     USAGE = 2
     RECORDING = 65
     OUTPUT = 73

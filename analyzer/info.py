@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from analyzer.recording import Recording
-from analyzer.render import Field, Result
+from analyzer.result import Field
 from analyzer.sandbox import Sandbox
 from analyzer.text import printable
-from analyzer.trust import Trust, assess, line
+from analyzer.trust import Trust, assess
 from analyzer.values import to_json, to_text
+from analyzer.wording import line
 from recorder.schema import TABLES
 
 _ABOUT = """
@@ -168,10 +169,10 @@ def _mib(size: float | None) -> str:
 def _tables(info: Info) -> str:
     import io
 
-    from analyzer.render import table
+    from analyzer.grid import write_grid
 
     fields = [Field("table", "VARCHAR"), *(Field(name, "BIGINT") for name in ("rows", "bytes", "segments", "events", "lost"))]
     rows: list[tuple[Any, ...]] = [(item.table, item.rows, item.bytes, item.segments, item.events, item.lost) for item in info.tables]
     out = io.StringIO()
-    table.write(Result(tuple(fields), iter([rows] if rows else [])), out, None)
+    write_grid(fields, [rows] if rows else [], out, None)
     return out.getvalue()

@@ -6,19 +6,20 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analyzer.answer import Answer, ask
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.output import open_output
 from analyzer.recording import Recording, newest_recording, open_recordings
-from analyzer.render import Result, formats, writer
+from analyzer.render import formats, load
 from analyzer.report import Report, bundled_names, find
 from analyzer.sql_error import near, out_of_memory, timed_out
 from analyzer.text import printable
-from analyzer.trust import assess, line
+from analyzer.wording import said
 
 if TYPE_CHECKING:
     from analyzer.sandbox import Sandbox
@@ -38,17 +39,16 @@ class Request:
     output: str | None
     parameters: list[str]
     timeout: str
+    require_complete: bool = False
 
 
 def run(request: Request) -> None:
-    """Run a report over recordings: rows to stdout or the output file, the coverage line to stderr.
+    """Run a report over recordings: rows to stdout or the output file, notes and the coverage line to stderr.
 
     Raises AnalyzerError for whatever the user can mend.
     """
-    if request.format not in formats():
-        hint = near(request.format, formats()) or f"Formats: {', '.join(formats())}."
-        raise AnalyzerError(f"There is no format {request.format}.", hint)
-    timeout_s = _seconds(request.timeout)
+    check_format(request.format, request.output)
+    timeout_s = seconds(request.timeout)
     report, paths = _report(request)
     recordings = open_recordings([Path(path) for path in paths] or [newest()])
     try:
@@ -61,38 +61,47 @@ def _run(request: Request, report: Report, recordings: list[Recording], timeout_
     from analyzer.sandbox import limit_process, open_sandbox
 
     limit_process()
-    values = report.values(request.parameters)
-    with open_sandbox(recordings, timeout_s) as sandbox, _deadline(sandbox, report.name):
-        statement = sandbox.prepare(report.sql, report.name)
-        if missing := sorted(statement.parameters - set(values)):
-            raise AnalyzerError(f"{report.name} needs a value for {', '.join(missing)}.", f"--param {missing[0]}=VALUE")
-        values = {name: value for name, value in values.items() if name in statement.parameters}
-        result = sandbox.execute(statement, report.name, values)
-        with open_output(Path(request.output) if request.output is not None else None) as (out, width):
-            if report.header and request.format == "table":
-                result = _for_eyes(result, len(recordings))
-            writer(request.format).write(result, out, width)
-        if statement.tables:
-            names = {recording.id: recording.name for recording in recordings}
-            print(line(assess(sandbox, statement.tables, report.header.optional if report.header else ()), names), file=sys.stderr)
-    for recording in recordings:
-        if recording.torn:
-            print(f"note: the last line of {printable(recording.name)}'s manifest is cut off; its segment is not used", file=sys.stderr)
+    with open_sandbox(recordings, timeout_s) as sandbox:
+        answer = write_answer(sandbox, report, request.parameters, request.format, Path(request.output) if request.output is not None else None)
+    if request.require_complete and not answer.is_complete:
+        raise AnalyzerError(f"The answer to {report.name} is not complete.", "Without --require-complete this is no error.", Exit.FAILED)
 
 
-def _seconds(text: str) -> float:
+def write_answer(sandbox: Sandbox, report: Report, given: Sequence[str], form: str, output: Path | None) -> Answer:
+    """Ask ``report`` with the parameters ``given``, write its rows to ``output`` or stdout, and say on stderr what the format does not tell."""
+    module = load(form)
+    with _deadline(sandbox, report.name):
+        answer = ask(sandbox, report, report.values(given), module.TRAITS.arrow)
+        with open_output(output) as (out, width):
+            module.write(answer.for_eyes() if module.TRAITS.for_eyes else answer, out, width)
+    if not module.TRAITS.tells_trust:
+        for text in said(answer):
+            print(text, file=sys.stderr)
+    return answer
+
+
+def check_format(name: str, output: str | None) -> None:
+    """Raise AnalyzerError if there is no format of that name, or if it is one for files and would come out on a terminal."""
+    if name not in formats():
+        raise AnalyzerError(f"There is no format {name}.", near(name, formats()) or f"Formats: {', '.join(formats())}.")
+    if load(name).TRAITS.needs_file and output is None and sys.stdout.isatty():
+        raise AnalyzerError(f"{name} is not for a terminal.", "--output FILE, or | COMMAND")
+
+
+def seconds(text: str) -> float:
+    """Return the length of time that ``text`` is, in seconds; raise AnalyzerError where it is none."""
     try:
-        seconds = float(text)
+        length = float(text)
     except ValueError:
-        seconds = -1
-    if not 0 <= seconds <= _LONGEST_S:  # NaN neither
+        length = -1
+    if not 0 <= length <= _LONGEST_S:  # NaN neither
         raise AnalyzerError(f"--timeout {text}: that is no length of time.", "Seconds, up to a day's 86400; 0 for no limit.")
-    return seconds
+    return length
 
 
 def _report(request: Request) -> tuple[Report, list[str]]:
     if request.sql is not None:
-        return Report("--sql", request.sql, None), request.arguments
+        return Report("--sql", request.sql), request.arguments
     if not request.arguments:
         raise AnalyzerError("Which report?", f"analyze REPORT [RECORDING]...; reports: {', '.join(bundled_names())}")
     return find(request.arguments[0]), request.arguments[1:]
@@ -103,14 +112,6 @@ def newest() -> Path:
     path = newest_recording(Path())
     print(f"recording: {printable(str(path))} (the newest in this folder)", file=sys.stderr)
     return path
-
-
-def _for_eyes(result: Result, recordings: int) -> Result:
-    """Leave out the columns at a bundled report's end that are only keys to join with: long numbers, and the same id in each row."""
-    keys = {"start_ns"} | ({"recording_id"} if recordings == 1 else set())
-    shown = [number for number, field in enumerate(result.fields) if field.name not in keys]
-    batches = ([tuple(row[number] for number in shown) for row in batch] for batch in result.batches)
-    return Result(tuple(result.fields[number] for number in shown), batches)
 
 
 @contextlib.contextmanager

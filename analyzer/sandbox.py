@@ -12,18 +12,18 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analyzer.errors import AnalyzerError, Exit
+from analyzer.errors import AnalyzerError
 from analyzer.macros import MACROS
 from analyzer.recording import Recording, known_tables
-from analyzer.schema import SQL_TYPES
-from analyzer.sql_error import damaged, execution_error, syntax_error
+from analyzer.sql_error import damaged, error_of, execution_error, syntax_error
 from analyzer.statement import Statement, check, too_deep, too_many
-from recorder.schema import TABLES, Column
+from analyzer.views import files, sql_list, view_sql
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
-    from analyzer.render import Result
+    from analyzer.result import Result
 
 TIMEOUT_S = 600.0
 """How long a statement may run unless the user says otherwise."""
@@ -32,6 +32,7 @@ _MEMORY_SHARE = 0.5
 _MEMORY_MAX_BYTES = 4 << 30
 _MEMORY_BESIDE_BYTES = 1 << 30
 _SPILL_MAX = "16GB"
+_ARROW_ROWS = 10_000
 
 
 @contextlib.contextmanager
@@ -87,10 +88,10 @@ class Sandbox:
         self._known = known_tables(recordings)
         self._open_folders: list[int] = []
         self._roots = {recording.id: self._root(recording) for recording in recordings}
-        files = [file for recording in recordings for table in recording.tables for file in self._files(recording, table)]
+        allowed = [path for recording in recordings for table in recording.tables for path in files(recording, self._roots[recording.id], table)]
         self._connection.execute(
             # UTC: else a teammate in another time zone would get other hours from the same SQL.
-            f"SET allowed_paths = {_list(files)}; SET TimeZone = 'UTC'; SET python_enable_replacements = false; "
+            f"SET allowed_paths = {sql_list(allowed)}; SET TimeZone = 'UTC'; SET python_enable_replacements = false; "
             "SET parquet_metadata_cache = true; SET enable_external_access = false; SET lock_configuration = true"
         )
 
@@ -113,10 +114,6 @@ class Sandbox:
         self._open_folders.append(os.open(recording.path, os.O_PATH | os.O_DIRECTORY))
         return f"/proc/self/fd/{self._open_folders[-1]}"
 
-    def _files(self, recording: Recording, table: str) -> list[str]:
-        root = self._roots[recording.id]
-        return [f"{root}/{table}/{segment.path.name}" for segment in recording.tables[table]]
-
     def prepare(self, sql: str, title: str) -> Statement:
         """Return what ``sql`` reads if it is one SELECT that may run; ``title`` names it in messages.
 
@@ -125,35 +122,56 @@ class Sandbox:
         import duckdb
 
         try:
-            tree = self._connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0]
+            tree = self._run("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()[0][0]
         except duckdb.Error as error:
             raise execution_error(error, title, self.timeout_s) from None
         if tree.startswith('{"error":true'):
             raise self._not_a_select(sql, tree, title)
         return check(sql, tree, self._known, title)
 
-    def execute(self, statement: Statement, title: str, parameters: Mapping[str, object] | None = None) -> Result:
-        """Run a statement that was prepared and return its columns and a stream of its rows.
+    def execute(self, statement: Statement, title: str, parameters: Mapping[str, object] | None = None, arrow: bool = False) -> Result:
+        """Run a statement that was prepared and return its columns and a stream of its rows, as Python objects or as Arrow has them.
 
-        Raises AnalyzerError: 2 where the statement is at fault, 65 where a file of the recording is. So does the stream.
+        The stream ends when the sandbox runs its next statement. Raises AnalyzerError: 2 where the statement is at fault, 65 where a file of the
+        recording is. So does the stream.
         """
         import duckdb
 
-        from analyzer.render import Field, Result
-
         self.view(statement.tables)
         for name in sorted(statement.macros - self._macros):  # made when called, since making them takes as long as a small report
-            self._connection.execute(MACROS[name].definition)
+            self._run(MACROS[name].definition)
             self._macros.add(name)
         try:
-            cursor = self._connection.execute(statement.sql, dict(parameters or {}))
-            fields = tuple(Field(str(name), str(kind)) for name, kind, *_ in cursor.description or ())
+            result = (self._as_arrow if arrow else self._as_objects)(statement.sql, parameters, title)
         except duckdb.Error as error:
             raise self._meaning(error, title) from None
-        for field in fields:
+        for field in result.fields:
             if "WITH TIME ZONE" in field.type and field.type.startswith("TIMESTAMP"):
                 raise AnalyzerError(f"{title}: column {field.name} has a time zone.", "Cast it: CAST(… AS TIMESTAMP), or AS VARCHAR.")
+        return result
+
+    # A cursor streams Python objects, and copies all rows before Arrow gets one; a relation is the other way round.
+
+    def _as_objects(self, sql: str, parameters: Mapping[str, object] | None, title: str) -> Result:
+        from analyzer.result import Field, Result
+
+        cursor = self._run(sql, parameters)
+        fields = tuple(Field(str(name), str(kind)) for name, kind, *_ in cursor.description or ())
         return Result(fields, self._batches(cursor, title))
+
+    def _as_arrow(self, sql: str, parameters: Mapping[str, object] | None, title: str) -> Result:
+        from analyzer.result import ArrowRows, Field, Result
+
+        self._connection.abort()
+        relation = self._connection.sql(sql, params=dict(parameters or {}))
+        fields = tuple(Field(str(name), str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True))
+        reader = relation.to_arrow_reader(_ARROW_ROWS)
+        return Result(fields, iter(()), ArrowRows(reader.schema, self._arrow_batches(reader, title)))
+
+    def _run(self, sql: str, parameters: Mapping[str, object] | None = None) -> duckdb.DuckDBPyConnection:
+        # DuckDB refuses a statement while the one before has rows left.
+        self._connection.abort()
+        return self._connection.execute(sql, dict(parameters or {}))
 
     def _batches(self, cursor: duckdb.DuckDBPyConnection, title: str) -> Iterator[list[tuple[Any, ...]]]:
         import duckdb
@@ -164,13 +182,19 @@ class Sandbox:
         except duckdb.Error as error:
             raise self._meaning(error, title) from None
 
+    def _arrow_batches(self, reader: pa.RecordBatchReader, title: str) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from reader
+        except OSError as error:  # Arrow has DuckDB's text, and not its type
+            raise self._meaning(error_of(error), title) from None
+
     def rows(self, sql: str, tables: Sequence[str]) -> list[tuple[Any, ...]]:
         """Run one of the analyzer's own statements, which needs no check, over views of ``tables``."""
         import duckdb
 
         self.view(tables)
         try:
-            return self._connection.execute(sql).fetchall()
+            return self._run(sql).fetchall()
         except duckdb.Error as error:
             # The statement is sound: a value that it cannot take is a lie in the file.
             if isinstance(error, duckdb.DataError | duckdb.ProgrammingError):
@@ -208,64 +232,14 @@ class Sandbox:
 
         for table in sorted(set(tables) - self._views):
             try:
-                self._connection.execute(f"CREATE VIEW {table} AS {self._view_sql(table)}")
+                self._run(f"CREATE VIEW {table} AS {view_sql(table, self.recordings, self._roots, self._describe)}")
             except duckdb.Error as error:
                 raise damaged(error) from None
             self._views.add(table)
 
-    def _view_sql(self, table: str) -> str:
-        """Return a SELECT of one list of columns from each recording: the schema's, then what newer recorders added, then recording_id."""
-        parts = [(recording, self._columns(recording, table)) for recording in self.recordings if table in recording.tables]
-        columns = {column.name: SQL_TYPES[column.type] for column in TABLES[table].columns} if table in TABLES else {}
-        for _, found in parts:
-            columns = found | columns
-        selects = []
-        for recording, found in parts:
-            listed = [_name(name) if name in found else f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in columns.items()]
-            files = _list(self._files(recording, table))
-            selects.append(f"SELECT {', '.join(listed)}, {_quoted(recording.id)} AS recording_id FROM read_parquet({files})")
-        if not selects:
-            listed = [f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in (*columns.items(), ("recording_id", "VARCHAR"))]
-            selects.append(f"SELECT {', '.join(listed)} WHERE false")
-        return " UNION ALL ".join(selects)
-
-    def _columns(self, recording: Recording, table: str) -> dict[str, str]:
-        """Return the columns of a table's first file, name to type, once they agree with the schema."""
-        file = self._files(recording, table)[0]
-        cursor = self._connection.execute(f"SELECT * FROM read_parquet({_list([file])}) LIMIT 0")
-        found = {str(name): str(kind) for name, kind, *_ in cursor.description or ()}
-        wrong = [column.name for column in _declared(table) if not _agrees(column, found.get(column.name))]
-        if "recording_id" in found:  # it would stand for the id that the views add
-            wrong.append("recording_id")
-        if wrong:
-            where = f"{recording.name}/{table}/{recording.tables[table][0].path.name}"
-            raise AnalyzerError(
-                f"{where} is not a table of a recording: wrong or missing column {', '.join(wrong)}.",
-                "Copy the recording again from where it was made.",
-                Exit.RECORDING,
-            )
-        return found
-
-
-def _declared(table: str) -> Sequence[Column]:
-    return TABLES[table].columns if table in TABLES else ()
-
-
-def _agrees(column: Column, kind: str | None) -> bool:
-    # Nullable columns may have been added since; no column is ever retyped within a format.
-    return column.nullable if kind is None else kind == SQL_TYPES[column.type]
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _list(files: Sequence[str]) -> str:
-    return "[" + ",".join(map(_quoted, files)) + "]"
+    def _describe(self, file: str) -> dict[str, str]:
+        cursor = self._run(f"SELECT * FROM read_parquet({sql_list([file])}) LIMIT 0")
+        return {str(name): str(kind) for name, kind, *_ in cursor.description or ()}
 
 
 def _config(timeout_s: float, spill: str) -> dict[str, str | bool | int | float | list[str]]:

@@ -70,6 +70,15 @@ def execution_error(error: duckdb.Error, title: str, timeout_s: float) -> Analyz
     return AnalyzerError(f"{where}: {printable(message)}", " ".join(printable(line) for line in rest.splitlines() if line), excerpt=lines)
 
 
+def error_of(error: OSError) -> duckdb.Error:
+    """Return the DuckDB error that Arrow wrapped: the text is all that it keeps of one."""
+    import duckdb
+
+    text = str(error)
+    kinds = {"INTERRUPT": duckdb.InterruptException, "Out of Memory": duckdb.OutOfMemoryException, "IO": duckdb.IOException}
+    return kinds.get(text.partition(" Error:")[0], duckdb.InvalidInputException)(text)
+
+
 def out_of_memory(title: str) -> AnalyzerError:
     """Return the error for a statement that wanted more memory than it may have."""
     return AnalyzerError(f"{title} needs more memory than a report may take.", "Aggregate earlier, select fewer columns, or add a LIMIT.")

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
+
+from analyzer.result import Result
+
+# What JSON has as it is, by DuckDB's name of the type: most columns are of these.
+_PLAIN = frozenset(["BOOLEAN", "VARCHAR", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"])
+
+_ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 def to_json(value: Any) -> Any:
@@ -38,7 +47,34 @@ def to_text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, list | tuple | dict):
-        import json
-
         return json.dumps(to_json(value), ensure_ascii=False)
     return str(value)
+
+
+def json_text(value: Any) -> str:
+    """Return what JSON has as one line of visible ASCII: the module json leaves DEL as it is."""
+    return _ENCODER.encode(value).replace("\x7f", r"\u007f")
+
+
+def json_lines(result: Result) -> Iterator[str]:
+    """Yield each row of ``result`` as the text of a JSON object."""
+    names = unique(field.name for field in result.fields)
+    odd = [number for number, field in enumerate(result.fields) if field.type not in _PLAIN]
+    for batch in result.batches:
+        for row in batch:
+            record = dict(zip(names, row, strict=True))
+            for number in odd:
+                record[names[number]] = to_json(row[number])
+            yield json_text(record)
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Return ``names`` so that each is there once: a, a_2, a_3. A result may have a column name twice, a JSON object and a Parquet file may not."""
+    found: dict[str, None] = {}
+    for name in names:
+        number, candidate = 2, name
+        while candidate in found:
+            candidate = f"{name}_{number}"
+            number += 1
+        found[candidate] = None
+    return list(found)

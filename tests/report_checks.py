@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from analyzer.recording import Recording
-from analyzer.render import Result
 from analyzer.report import Report
+from analyzer.result import Result
 from analyzer.sandbox import open_sandbox
 from analyzer.statement import Statement
 
@@ -27,6 +27,7 @@ def assert_header_is_true(report: Report, recording: Recording) -> None:
     assert set(report.header.tables) == statement.tables
     assert {parameter.name for parameter in report.header.parameters} == statement.parameters
     assert report.header.question.endswith("?")
+    assert report.header.lies(statement.tables, statement.parameters, result.fields) == []
     assert result.fields[-1].name == "recording_id"
     assert rows, "the hand-written rows must show something in each report"
 

@@ -1,37 +1,41 @@
-"""How results are written: one module a format, each with ``write(result, out, width)``. The folder is the list of formats."""
+"""How answers are written: one module a format, each with ``TRAITS`` and ``write(answer, out, width)``. The folder is the list of formats."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
+
+if TYPE_CHECKING:
+    from analyzer.answer import Answer
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One column of a result: its name and DuckDB's name of its type."""
+class Traits:
+    """What a format is like: who it is for, and what it asks of those who call ``write``.
 
-    name: str
-    type: str
+    ``doc`` says in a few words what it is. ``for_eyes``: columns that are only keys to join with are left out. ``tells_trust``: notes and coverage
+    are in what is written, so that nobody else has to say them. ``needs_file``: it is not for a terminal. ``arrow``: it reads ``result.arrow``.
+    """
+
+    doc: str
+    for_eyes: bool = False
+    tells_trust: bool = False
+    needs_file: bool = False
+    arrow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A result: its columns, and its rows in batches as DuckDB makes them. The batches can be read once."""
-
-    fields: tuple[Field, ...]
-    batches: Iterator[list[tuple[Any, ...]]]
-
-
-class Writer(Protocol):
+class Format(Protocol):
     """What each module of this package is."""
 
-    def write(self, result: Result, out: TextIO, width: int | None) -> int:
-        """Write ``result`` to ``out`` and return its number of rows.
+    TRAITS: Traits
 
-        ``width`` is that of the terminal in columns; None when ``out`` is none, and data must be written as they are.
+    def write(self, answer: Answer, out: TextIO, width: int | None) -> int:
+        """Write ``answer`` to ``out`` and return its number of rows; memory must not grow with that number.
+
+        ``width`` is that of the terminal in columns; None when ``out`` is none, and data must be written as they are. A format of bytes writes
+        to ``out.buffer``.
         """
 
 
@@ -40,6 +44,6 @@ def formats() -> list[str]:
     return sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
 
 
-def writer(name: str) -> Writer:
+def load(name: str) -> Format:
     """Return the module for the format called ``name``."""
-    return cast("Writer", import_module(f"analyzer.render.{name}"))
+    return cast("Format", import_module(f"analyzer.render.{name}"))

@@ -55,6 +55,29 @@ def analyze() -> Analyze:
     return lambda *arguments, **options: run("analyzer.cli", *arguments, **options)
 
 
+def on_terminal(*arguments: str | Path, columns: int = 120) -> tuple[int, list[str]]:
+    """Return the status of ``analyze`` and the lines that it writes on a terminal of that width: stdout alone."""
+    parent, child = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "analyzer.cli", *map(str, arguments)],
+        cwd=REPO,
+        env={**os.environ, "COLUMNS": str(columns)},
+        stdout=child,
+        stderr=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    os.close(child)
+    data = b""
+    while True:
+        try:
+            data += os.read(parent, 65536)
+        except OSError:  # the other end is closed and all is read
+            break
+    os.close(parent)
+    return done.returncode, data.decode().replace("\r\n", "\n").splitlines()
+
+
 def error_of(done: subprocess.CompletedProcess[str], code: int) -> str:
     """Assert that a command failed as it should: that status, nothing on stdout, a sentence on stderr and no traceback; return the sentence."""
     assert done.returncode == code, done.stderr

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.report import GROUPS, bundled, bundled_names
-from tests.analyzer.conftest import Analyze, error_of
+from analyzer.header import GROUPS
+from analyzer.report import bundled, bundled_names
+from tests.analyzer.conftest import Analyze, error_of, on_terminal
 from tests.support import REPO
 
 HOSTILE_COMM = "\x1b]0;pwned\x07"
@@ -25,7 +26,7 @@ def test_a_report_of_ones_own_is_any_file_with_one_select(recording: Path, tmp_p
     for arguments, stdin in (([report], ""), (["-"], report.read_text()), (["--sql", report.read_text()], "")):
         done = analyze(*arguments, recording, "--format", "csv", stdin=stdin)
         assert (done.returncode, done.stdout) == (0, "n\n11\n"), done.stderr
-        assert done.stderr == "coverage: complete: exec attached for all of 10.0 s, none of 11 events lost\n"
+        assert done.stderr == "coverage: complete (exec attached for all of 10.0 s, none of 11 events lost)\n"
 
 
 def test_a_bundled_report_goes_by_its_name_and_a_path_by_its_slash(recording: Path, tmp_path: Path, analyze: Analyze) -> None:
@@ -81,7 +82,7 @@ def test_a_header_of_ones_own_gives_parameters_their_types_and_defaults(recordin
     assert len(analyze("mine.sql", recording, "--format", "csv", "--param", "min_ns=0", cwd=tmp_path).stdout.splitlines()) == 11
     assert "that is no BIGINT" in error_of(analyze("mine.sql", recording, "--param", "min_ns=x", cwd=tmp_path), 2)
     (tmp_path / "mine.sql").write_text(OWN.replace("BIGINT", "NUMBER"))
-    assert "header line cannot be read" in error_of(analyze("mine.sql", recording, cwd=tmp_path), 2)
+    assert "of the header cannot be read" in error_of(analyze("mine.sql", recording, cwd=tmp_path), 2)
     (tmp_path / "mine.sql").write_text("-- Columns: what I like\nSELECT 1 AS a")
     assert analyze("mine.sql", recording, "--format", "csv", cwd=tmp_path).stdout == "a\n1\n"
 
@@ -94,7 +95,7 @@ def test_csv_and_json_hold_what_the_recording_holds(recording: Path, analyze: An
     assert [rows[2][name] for name in ("argv", "ts", "b", "d", "f", "n")] == ["", "2026-01-15 12:00:01.500000", "false", "1.5", "nan", ""]
     text = analyze("--sql", sql, recording, "--format", "json").stdout
     assert text.isascii()
-    found = json.loads(text)
+    found = json.loads(text)["rows"]
     assert found[-1]["comm"] == HOSTILE_COMM
     assert found[2] | {"comm": ""} == {
         "pid": 700, "comm": "", "filename": "/opt/serve", "argv": None, "ts": "2026-01-15T12:00:01.500000", "b": False, "d": 1.5, "f": None, "n": None
@@ -102,8 +103,10 @@ def test_csv_and_json_hold_what_the_recording_holds(recording: Path, analyze: An
 
 
 def test_json_of_no_rows_and_of_columns_of_one_name(recording: Path, analyze: Analyze) -> None:
-    assert json.loads(analyze("--sql", "SELECT pid FROM exec WHERE false", recording, "--format", "json").stdout) == []
-    assert json.loads(analyze("--sql", "SELECT 1 AS a, 2 AS a, 3 AS a_2", recording, "--format", "json").stdout) == [{"a": 1, "a_2": 2, "a_2_2": 3}]
+    assert json.loads(analyze("--sql", "SELECT pid FROM exec WHERE false", recording, "--format", "json").stdout)["rows"] == []
+    assert json.loads(analyze("--sql", "SELECT 1 AS a, 2 AS a, 3 AS a_2", recording, "--format", "json").stdout)["rows"] == [
+        {"a": 1, "a_2": 2, "a_2_2": 3}
+    ]
 
 
 def test_a_table_shows_no_control_characters_and_is_not_cut_in_a_pipe(recording: Path, analyze: Analyze) -> None:
@@ -116,34 +119,15 @@ def test_a_table_shows_no_control_characters_and_is_not_cut_in_a_pipe(recording:
 
 
 def test_a_table_fits_a_terminal_and_numbers_are_never_cut(recording: Path) -> None:
-    lines = on_terminal(["process_tree", str(recording)], columns=70)
+    lines = on_terminal("process_tree", recording, columns=70)[1]
     assert max(map(len, lines)) <= 70
     assert any("-999.99" in line and "systemd" in line for line in lines)
     assert any("…" in line for line in lines)
 
 
 def test_csv_on_a_terminal_has_no_escape_sequences(recording: Path) -> None:
-    lines = on_terminal(["--sql", "SELECT comm FROM exec WHERE pid = 900", str(recording), "--format", "csv"], columns=70)
+    lines = on_terminal("--sql", "SELECT comm FROM exec WHERE pid = 900", recording, "--format", "csv", columns=70)[1]
     assert "\\x1b]0;pwned\\x07" in lines
-
-
-def on_terminal(arguments: list[str], columns: int) -> list[str]:
-    """Return the lines that ``analyze`` writes on a terminal of that width."""
-    parent, child = os.openpty()
-    done = subprocess.run(
-        [sys.executable, "-m", "analyzer.cli", *arguments],
-        cwd=REPO, env={**os.environ, "COLUMNS": str(columns)}, stdout=child, stderr=subprocess.DEVNULL, timeout=60, check=False
-    )  # fmt: skip
-    os.close(child)
-    data = b""
-    while True:
-        try:
-            data += os.read(parent, 65536)
-        except OSError:  # the other end is closed and all is read
-            break
-    os.close(parent)
-    assert done.returncode == 0
-    return data.decode().replace("\r\n", "\n").splitlines()
 
 
 def test_a_long_result_keeps_its_columns_in_line_over_batches(recording: Path, analyze: Analyze) -> None:
@@ -269,7 +253,7 @@ def imported(*arguments: str, env: dict[str, str] | None = None) -> set[str]:
     return {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
 
 
-@pytest.mark.parametrize("form", ["table", "csv", "json"])
+@pytest.mark.parametrize("form", ["table", "csv", "json", "jsonl", "md"])
 def test_the_usual_path_imports_neither_pyarrow_nor_numpy_nor_pydantic(form: str, recording: Path) -> None:
     names = {name.partition(".")[0] for name in imported("processes", str(recording), "--format", form)}
     assert {"duckdb", "typer"} <= names
@@ -281,4 +265,4 @@ def test_help_and_completion_import_nothing_heavier_than_typer() -> None:
     assert "duckdb" not in imported("--help", env=completion)
     code = "import sys, analyzer.cli as a; print(a._complete_report('pro'), a._complete_format(''), {'duckdb', 'rich'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "['process_tree', 'processes'] ['csv', 'json', 'table'] set()\n"
+    assert done.stdout == "['process_tree', 'processes'] ['csv', 'json', 'jsonl', 'md', 'parquet', 'table'] set()\n"

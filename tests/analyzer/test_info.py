@@ -30,7 +30,7 @@ def test_info_tells_what_a_recording_is(recording: Path) -> None:
         ["exec", "11"],
         ["exit", "10"],
     ]
-    assert "coverage: lossy: 1 of 14 clone events lost" in done.stdout
+    assert "coverage: lossy (1 of 14 clone events lost" in done.stdout
 
 
 def test_info_as_json_has_the_numbers(recording: Path) -> None:

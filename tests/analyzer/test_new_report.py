@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.header import parse_header
 from analyzer.new_report import draft
 from analyzer.recording import open_recording
-from analyzer.report import Report, parse_header
+from analyzer.report import Report
 from recorder.schema import TABLES
 from tests.analyzer.conftest import Analyze, error_of
 from tests.report_checks import assert_header_is_true, assert_portable, run

@@ -11,8 +11,9 @@ import pytest
 
 from analyzer.recording import open_recordings
 from analyzer.sandbox import open_sandbox
-from analyzer.trust import Trust, Verdict, assess, line
-from tests.analyzer.conftest import Analyze
+from analyzer.trust import Trust, Verdict, assess
+from analyzer.wording import line
+from tests.analyzer.conftest import Analyze, error_of
 from tests.rows import Rows, read_rows, write_recording
 
 SECOND = 1_000_000_000
@@ -43,7 +44,7 @@ def update(rows: Rows, table: str, **values: Any) -> None:
 def test_all_is_complete(tmp_path: Path, rows: Rows) -> None:
     trust, said = about(tmp_path, rows, ["clone", "exec", "process"])
     assert trust.verdict == Verdict.COMPLETE
-    assert said == "coverage: complete: clone, exec and process attached for all of 10.0 s, none of 29 events lost"
+    assert said == "coverage: complete (clone, exec and process attached for all of 10.0 s, none of 29 events lost)"
 
 
 def test_lost_events_are_counted_with_when_they_were_lost(tmp_path: Path, rows: Rows) -> None:
@@ -51,7 +52,7 @@ def test_lost_events_are_counted_with_when_they_were_lost(tmp_path: Path, rows: 
     lossy[0]["lost"], lossy[1]["lost"] = 1000, 2
     trust, said = about(tmp_path, rows, ["clone", "exec"])
     assert trust.verdict == Verdict.LOSSY
-    assert said == "coverage: lossy: 1,002 of 1,013 exec events lost between 12:00:03 and 12:00:05 UTC"
+    assert said == "coverage: lossy (1,002 of 1,013 exec events lost between 12:00:03 and 12:00:05 UTC)"
     assert about(tmp_path / "second", rows, ["clone"])[0].verdict == Verdict.COMPLETE
 
 
@@ -61,9 +62,9 @@ def test_a_table_that_was_not_recorded_is_not_an_empty_one(tmp_path: Path, rows:
     update(rows, "recording", tracers=["something_else"])
     trust, said = about(tmp_path, rows, ["exec", "exit"])
     assert trust.verdict == Verdict.NOT_RECORDED
-    assert said == "coverage: not recorded: exit not recorded: tracer clone was not asked for (so no rows do not mean that nothing happened)"
+    assert said == "coverage: not recorded (exit: tracer clone was not asked for), so no rows do not mean that nothing happened"
     done = analyze("--sql", "SELECT pid FROM exit", tmp_path / "x.bpftape")
-    assert "(no rows)" in done.stdout
+    assert "(not recorded, which is not the same as no rows)" in done.stdout
     assert "not recorded" in done.stderr
 
 
@@ -72,7 +73,7 @@ def test_a_table_that_a_report_can_do_without_is_missed_only_where_it_was_asked_
     assert about(tmp_path / "missed", rows, ["exec", "container"], optional=["container"])[0].verdict == Verdict.NOT_RECORDED
     update(rows, "recording", tracers=["clone", "tcp"])
     trust, said = about(tmp_path, rows, ["exec", "container"], optional=["container"])
-    assert said == "coverage: complete: exec attached for all of 10.0 s, none of 11 events lost"
+    assert said == "coverage: complete (exec attached for all of 10.0 s, none of 11 events lost)"
     assert [table.table for table in trust.tables] == ["exec"]
     assert about(tmp_path / "needed", rows, ["exec", "container"])[0].verdict == Verdict.NOT_RECORDED
 
@@ -82,7 +83,7 @@ def test_a_tracer_that_never_attached_is_not_recorded(tmp_path: Path, rows: Rows
     update(rows, "probe", status="failed", reason="no BTF\x1b[31m", attached_ns=None)
     trust, said = about(tmp_path, rows, ["clone"])
     assert trust.verdict == Verdict.NOT_RECORDED
-    assert "clone not recorded: raw_tracepoint:task_newtask could not be attached: no BTF\\x1b[31m" in said
+    assert "(clone: raw_tracepoint:task_newtask could not be attached: no BTF\\x1b[31m" in said
 
 
 def test_a_tracer_that_was_attached_for_a_part_is_partial(tmp_path: Path, rows: Rows) -> None:
@@ -90,7 +91,7 @@ def test_a_tracer_that_was_attached_for_a_part_is_partial(tmp_path: Path, rows: 
         row["attached"] = row["ts_ns"] < 1004 * SECOND
     trust, said = about(tmp_path, rows, ["clone", "exec"])
     assert trust.verdict == Verdict.PARTIAL
-    assert said == "coverage: partial: clone and exec attached for 4.0 of 10.0 s"
+    assert said == "coverage: partial (clone and exec attached for 4.0 of 10.0 s)"
 
 
 def test_intervals_that_stick_out_of_the_window_hide_no_gap(tmp_path: Path, rows: Rows) -> None:
@@ -111,7 +112,7 @@ def test_a_killed_recorder_leaves_an_unfinished_recording(tmp_path: Path, rows: 
     trust, said = about(tmp_path, rows, ["exec"])
     assert trust.verdict == Verdict.UNFINISHED
     assert trust.windows[0].seconds == 4.0
-    assert said == "coverage: unfinished: unfinished, killed or still being written: what is here ends after 4.0 s"
+    assert said == "coverage: unfinished (killed or still being written: what is here ends after 4.0 s)"
     done = analyze("overview", tmp_path / "x.bpftape")
     assert (done.returncode, "unfinished" in done.stdout) == (0, True)
 
@@ -126,7 +127,7 @@ def test_filters_are_named_since_they_leave_things_out(tmp_path: Path, rows: Row
     update(rows, "recording", filters=["comm=nginx", "uid=33"])
     trust, said = about(tmp_path, rows, ["exec"])
     assert trust.verdict == Verdict.FILTERED
-    assert said == "coverage: filtered: only what comm=nginx and uid=33 let through was recorded"
+    assert said == "coverage: filtered (only what comm=nginx and uid=33 let through was recorded)"
 
 
 def test_a_snapshot_that_failed_is_not_recorded(tmp_path: Path, rows: Rows) -> None:
@@ -141,19 +142,19 @@ def test_a_snapshot_that_lost_processes_is_lossy(tmp_path: Path, rows: Rows) -> 
     first |= {"events": 5, "lost": 2}
     trust, said = about(tmp_path, rows, ["process"])
     assert trust.verdict == Verdict.LOSSY
-    assert said == "coverage: lossy: 2 of 7 process events lost between 12:00:00 and 12:00:01 UTC"
+    assert said == "coverage: lossy (2 of 7 process events lost between 12:00:00 and 12:00:01 UTC)"
 
 
 def test_tables_of_the_recorder_itself_need_no_tracer(tmp_path: Path, rows: Rows) -> None:
-    assert about(tmp_path, rows, ["recording", "cost"])[1] == "coverage: complete: what was read needs no tracer"
+    assert about(tmp_path, rows, ["recording", "cost"])[1] == "coverage: complete (what was read needs no tracer)"
 
 
 def test_of_several_recordings_the_one_in_doubt_is_named(tmp_path: Path, rows: Rows, recording: Path, analyze: Analyze) -> None:
     other = write_recording(tmp_path / "other.bpftape", rows, uuid.UUID(int=2))
     done = analyze("--sql", "SELECT count(*) FROM clone", recording, other)
-    assert done.stderr == f"coverage: lossy: {recording.name}: 1 of 14 clone events lost between 12:00:07 and 12:00:08 UTC\n"
+    assert done.stderr == f"coverage: lossy ({recording.name}: 1 of 14 clone events lost between 12:00:07 and 12:00:08 UTC)\n"
     done = analyze("--sql", "SELECT count(*) FROM exec", recording, other)
-    assert done.stderr == "coverage: complete: exec attached for all of 20.0 s in 2 recordings, none of 22 events lost\n"
+    assert done.stderr == "coverage: complete (exec attached for all of 20.0 s in 2 recordings, none of 22 events lost)\n"
 
 
 def test_only_what_a_statement_reads_is_asked_about(recording: Path, analyze: Analyze) -> None:
@@ -166,5 +167,4 @@ def test_only_what_a_statement_reads_is_asked_about(recording: Path, analyze: An
 def test_numbers_that_cannot_be_are_a_damaged_recording(tmp_path: Path, rows: Rows, analyze: Analyze) -> None:
     update(rows, "coverage", ts_ns=2**63 - 1)
     done = analyze("--sql", "SELECT count(*) AS n FROM exec", write_recording(tmp_path / "x.bpftape", rows), "--format", "csv")
-    assert (done.returncode, done.stdout) == (65, "n\n11\n")
-    assert "error: A file of the recording is damaged: Overflow in addition" in done.stderr
+    assert "error: A file of the recording is damaged: Overflow in addition" in error_of(done, 65)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from analyzer.catalog import index
+from analyzer.header import parse_header
 from analyzer.recording import Recording, open_recording
-from analyzer.report import bundled, bundled_names, parse_header, queries_folder
+from analyzer.report import bundled, bundled_names, queries_folder
 from recorder.schema import TABLES
 from tests.report_checks import assert_header_is_true, assert_portable, run
 from tests.rows import read_rows, write_recording

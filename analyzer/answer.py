@@ -1,0 +1,86 @@
+"""Ask one report of some recordings: its rows, and how far they can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from analyzer.errors import AnalyzerError
+from analyzer.header import Header
+from analyzer.result import Field, Result
+from analyzer.sql_error import near
+from analyzer.trust import Trust, assess
+
+if TYPE_CHECKING:
+    from analyzer.report import Report
+    from analyzer.sandbox import Sandbox
+    from analyzer.statement import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a report gave, with all that is needed to write it down.
+
+    ``result`` can be read once. ``trust`` was assessed before the rows came: None where no table was read. ``names`` has what to call each
+    recording's id. ``notes`` are sentences for people, without control characters only after printable().
+    """
+
+    report: Report
+    result: Result
+    trust: Trust | None
+    names: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Say whether nothing is in doubt: all that the tables could hold is in the recordings, without a filter."""
+        return self.trust is None or self.trust.is_complete
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Return the columns."""
+        return self.result.fields
+
+    @property
+    def bars(self) -> tuple[str, ...]:
+        """Return the names of the columns that a bar belongs to."""
+        return self.report.header.bars if self.report.header else ()
+
+    def for_eyes(self) -> Answer:
+        """Return the same without the columns, declared in the header, that are only keys to join with: long numbers, the same id in each row."""
+        keys = {"start_ns"} | ({"recording_id"} if len(self.names) == 1 else set())
+        keys &= {column.name for column in self.report.header.columns} if self.report.header else set()
+        shown = [number for number, field in enumerate(self.fields) if field.name not in keys]
+        batches = ([tuple(row[number] for number in shown) for row in batch] for batch in self.result.batches)
+        return replace(self, result=Result(tuple(self.fields[number] for number in shown), batches))
+
+
+def ask(sandbox: Sandbox, report: Report, values: Mapping[str, object], arrow: bool = False) -> Answer:
+    """Return the answer of ``report`` over the sandbox's recordings; ``values`` are those of its parameters.
+
+    ``arrow`` asks for rows as Arrow has them. They must be read before the sandbox is asked again.
+
+    Raises AnalyzerError: 2 where the report is at fault, 65 where a file of a recording is. So does the stream of rows.
+    """
+    statement = sandbox.prepare(report.sql, report.name)
+    header = report.header or Header()
+    if missing := sorted(statement.parameters - set(values)):
+        raise AnalyzerError(f"{report.name} needs a value for {', '.join(missing)}.", "; ".join([f"--param {missing[0]}=VALUE", *header.faults]))
+    if unknown := sorted(set(values) - statement.parameters - {parameter.name for parameter in header.parameters}):
+        hint = near(unknown[0], statement.parameters) or f"Its parameters: {', '.join(sorted(statement.parameters)) or 'none'}."
+        raise AnalyzerError(f"{report.name} has no parameter {unknown[0]}.", hint)
+    trust = assess(sandbox, statement.tables, header.optional) if statement.tables else None
+    used = {name: value for name, value in values.items() if name in statement.parameters}
+    result = sandbox.execute(statement, report.name, used, arrow)
+    names = {recording.id: recording.name for recording in sandbox.recordings}
+    return Answer(report, result, trust, names, _notes(sandbox, report, statement, result))
+
+
+def _notes(sandbox: Sandbox, report: Report, statement: Statement, result: Result) -> tuple[str, ...]:
+    notes = [
+        f"the last line of {recording.name}'s manifest is cut off; its segment is not used" for recording in sandbox.recordings if recording.torn
+    ]
+    if report.header:
+        notes += [f"{report.name}'s header: {lie}" for lie in report.header.lies(statement.tables, statement.parameters, result.fields)]
+    return tuple(notes)

@@ -1,0 +1,46 @@
+"""What a statement gives: columns, and rows as DuckDB makes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NUMBER = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\))")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column of a result: its name and DuckDB's name of its type."""
+
+    name: str
+    type: str
+
+    @property
+    def is_number(self) -> bool:
+        """Say whether its values are numbers."""
+        return _NUMBER.fullmatch(self.type) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowRows:
+    """Rows as Arrow has them. The batches can be read once."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result: its columns, and its rows in batches of up to 1000, as Python objects. The batches can be read once.
+
+    Where the rows were asked for as Arrow has them they are in ``arrow``, and ``batches`` gives none.
+    """
+
+    fields: tuple[Field, ...]
+    batches: Iterator[list[tuple[Any, ...]]]
+    arrow: ArrowRows | None = None

@@ -1,0 +1,93 @@
+"""What recordings say about themselves: their windows, which hooks failed, and how many events came and were lost.
+
+These are the facts that trust.py judges by. They are read once for an answer, from the tables recording, probe and coverage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from recorder.schema import NANOSECONDS
+
+if TYPE_CHECKING:
+    from analyzer.sandbox import Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one recording covers. ``end_ns`` is that of the last coverage interval where the recording is unfinished.
+
+    ``known`` is False where the row that describes the recording is missing.
+    """
+
+    recording: str
+    start_ns: int
+    end_ns: int
+    clean: bool
+    tracers: tuple[str, ...]
+    filters: tuple[str, ...]
+    known: bool = True
+
+    @property
+    def seconds(self) -> float:
+        """Return its length in seconds."""
+        return (self.end_ns - self.start_ns) / NANOSECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the table coverage says about one table of one recording. ``lost_from`` and ``lost_to`` are UTC, to the second."""
+
+    events: int
+    lost: int
+    lost_from: str | None
+    lost_to: str | None
+    attached_ns: int
+    interval_ns: int
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All of it. ``counts`` and ``failed``, which has why a hook could not be attached, are by recording id and table."""
+
+    windows: tuple[Window, ...]
+    counts: Mapping[tuple[str, str], Counts]
+    failed: Mapping[tuple[str, str], str]
+
+
+_TABLES = ("recording", "probe", "coverage")
+
+_RECORDINGS = "SELECT recording_id, start_ns, end_ns, coalesce(clean_end, false), tracers, filters FROM recording"
+
+_COUNTS = """
+SELECT recording_id, "table", CAST(sum(events) AS BIGINT), CAST(sum(lost) AS BIGINT),
+       strftime(min(ts) FILTER (WHERE lost > 0), '%Y-%m-%d %H:%M:%S'),
+       strftime(max(ts + to_microseconds(interval_ns // 1000)) FILTER (WHERE lost > 0), '%Y-%m-%d %H:%M:%S'),
+       CAST(coalesce(sum(interval_ns) FILTER (WHERE attached), 0) AS BIGINT), max(interval_ns), min(ts_ns), max(ts_ns + interval_ns)
+FROM coverage GROUP BY recording_id, "table"
+"""
+
+_FAILED = "SELECT recording_id, unnest(tables), hook, coalesce(reason, 'no reason given') FROM probe WHERE status <> 'attached' ORDER BY hook"
+
+
+def read_facts(sandbox: Sandbox) -> Facts:
+    """Return what the sandbox's recordings say about themselves; raise AnalyzerError where a file of them cannot be read."""
+    known = {row[0]: row[1:] for row in sandbox.rows(_RECORDINGS, _TABLES)}
+    counts = {(row[0], row[1]): Counts(*row[2:]) for row in sandbox.rows(_COUNTS, _TABLES)}
+    failed: dict[tuple[str, str], str] = {}
+    for recording_id, table, hook, reason in sandbox.rows(_FAILED, _TABLES):
+        failed.setdefault((recording_id, table), f"{hook} could not be attached: {reason}")
+    return Facts(tuple(_window(recording.id, known, counts) for recording in sandbox.recordings), counts, failed)
+
+
+def _window(recording: str, known: Mapping[str, tuple[Any, ...]], counts: Mapping[tuple[str, str], Counts]) -> Window:
+    if recording not in known:
+        return Window(recording, 0, 0, clean=False, tracers=(), filters=(), known=False)
+    start_ns, end_ns, clean, tracers, filters = known[recording]
+    if end_ns is None:  # then the last coverage interval is the only sign of how far it goes
+        clean, end_ns = False, max((count.last_ns for key, count in counts.items() if key[0] == recording), default=start_ns)
+    return Window(recording, start_ns, end_ns, clean, tuple(tracers), tuple(filters))
