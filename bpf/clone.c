@@ -186,7 +186,7 @@ BPF_ITER(task)
 		return 0;
 	event = process_ring.ringbuf_reserve(sizeof(*event));
 	if (!event)
-		return count_lost(counters);
+		return ITER_AGAIN;
 	fill_common((struct event_common *)event, task);
 	process_ring.ringbuf_submit(event, count_event(counters, RING_PAGES_process, sizeof(*event)));
 	return 0;

@@ -203,6 +203,12 @@ struct bpf_iter_meta {
 	u64 seq_num;
 };
 
+/*
+ * What an iterator's program returns where the ring is full: the kernel ends the read with EAGAIN, and begins the next one with the same object. The
+ * recorder empties the rings in between.
+ */
+#define ITER_AGAIN 1
+
 /* A pointer that an iterator hands to its program, as the kernel declares it. */
 #define ITER_POINTER(type, name)                                                                                       \
 	union {                                                                                                        \

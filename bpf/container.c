@@ -85,8 +85,8 @@ static __always_inline u32 read_path(u8 *path, struct cgroup *cgroup, u32 *is_wh
 	return size;
 }
 
-/* Write the context of `task` down if it is a container's, and new or newly named. */
-static __always_inline int look_at(struct task_struct *task)
+/* Write the context of `task` down if it is a container's, and new or newly named. Return `otherwise`, or count a loss where it is 0, for a full ring. */
+static __always_inline int look_at(struct task_struct *task, int otherwise)
 {
 	struct nsproxy *nsproxy = READ(task, nsproxy);
 	struct cgroup *cgroup, *v1;
@@ -118,7 +118,7 @@ static __always_inline int look_at(struct task_struct *task)
 		return 0;
 	event = container_ring.ringbuf_reserve(sizeof(*event));
 	if (!event)
-		return count_lost(counters);
+		return otherwise ?: count_lost(counters);
 	contexts.update(&context, &nodename);
 	fill_common((struct event_common *)event, task);
 	mnt_ns = READ(nsproxy, mnt_ns);
@@ -135,24 +135,22 @@ static __always_inline int look_at(struct task_struct *task)
 /* A function for each hook: the kernel counts runs, and those that it leaves out, by program. */
 int container_newtask(struct bpf_raw_tracepoint_args *ctx)
 {
-	return look_at((struct task_struct *)ctx->args[0]);
+	return look_at((struct task_struct *)ctx->args[0], 0);
 }
 
 int container_exec(struct bpf_raw_tracepoint_args *ctx)
 {
-	return look_at((struct task_struct *)ctx->args[0]);
+	return look_at((struct task_struct *)ctx->args[0], 0);
 }
 
 int container_exit(struct bpf_raw_tracepoint_args *ctx)
 {
-	return look_at((struct task_struct *)ctx->args[0]);
+	return look_at((struct task_struct *)ctx->args[0], 0);
 }
 
 BPF_ITER(task)
 {
 	struct task_struct *task = ctx->task;
 
-	if (task)
-		look_at(task);
-	return 0;
+	return task ? look_at(task, ITER_AGAIN) : 0;
 }

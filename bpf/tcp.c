@@ -910,7 +910,7 @@ int on_sys_exit_accept(struct syscall_exit *ctx)
 	return 0;
 }
 
-/* Write down a socket that was there before, once, and keep it until it ends. */
+/* Write down a socket that was there before, once, and keep it until it ends; return what an iterator's program returns. */
 static __always_inline int add_socket(struct sock *sk, struct task_struct *task)
 {
 	struct connection connection = {};
@@ -930,12 +930,12 @@ static __always_inline int add_socket(struct sock *sk, struct task_struct *task)
 		connection.direction = 0;
 	if (!ends_wanted(ENDPOINTS_OF(&connection), state == TCP_LISTEN ? DIRECTION_INBOUND : connection.direction))
 		return 0;
+	event = tcp_socket_ring.ringbuf_reserve(sizeof(*event));
+	if (!event)
+		return ITER_AGAIN;
 	connection.phase = state == TCP_LISTEN ? PHASE_LISTENING : state == TCP_SYN_SENT ? PHASE_CONNECTING : PHASE_OPEN;
 	if (sockets.update(&key, &connection) && state != TCP_LISTEN)
 		count_end_lost();
-	event = tcp_socket_ring.ringbuf_reserve(sizeof(*event));
-	if (!event)
-		return count_lost(counters);
 	COPY_CONNECTION(event, &connection);
 	event->ts_ns = bpf_ktime_get_boot_ns();
 	event->state = state;
@@ -963,8 +963,7 @@ BPF_ITER(task_file)
 	sk = file_socket(file, &is_mptcp);
 	if (!sk || !wanted(task))
 		return 0;
-	add_socket(sk, task);
-	return 0;
+	return add_socket(sk, task);
 }
 
 struct bpf_iter__tcp {
@@ -980,7 +979,7 @@ BPF_ITER(tcp)
 	struct sock *sk = (struct sock *)ctx->sk_common;
 
 	if (sk)
-		add_socket(sk, NULL);
+		return add_socket(sk, NULL);
 #endif
 	return 0;
 }

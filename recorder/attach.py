@@ -13,7 +13,7 @@ from recorder import bpf_call, clocks, tracefs
 from recorder.bpf_program import BpfProgram, enable_statistics, source_folder
 from recorder.btf import Btf, relocate
 from recorder.decode import Decoder, record_dtype
-from recorder.drain import Covered
+from recorder.drain import Covered, discard
 from recorder.errors import Exit, RecorderError
 from recorder.filters import ENTRIES
 from recorder.privilege import in_initial_pid_namespace, initial_mount_namespace
@@ -48,6 +48,10 @@ class Attached:
     """Tells how many descendants are not followed since there were too many."""
     notes: list[str] = field(default_factory=list)
     """What was changed on the host, for the user to know."""
+    empty: Callable[[Sequence[Covered]], object] = discard
+    """Empties rings: what is there already, when the probes attach, may be more than they hold."""
+    make_room: Callable[[], object] = lambda: None
+    """Empties those of the tracer that is being attached."""
     _last: list[Callable[[bool], None]] = field(default_factory=list)
 
     def run_statistics(self) -> dict[str, tuple[int, int]]:
@@ -138,7 +142,7 @@ def _attach_probe(attached: Attached, program: BpfProgram, btf: Btf, probe: Prob
         raise RecorderError("from inside a pid namespace only its own processes can be listed", code=Exit.BPF)
     program_id = program.load_iterator(probe.function)
     if probe.kind == "iterator":
-        program.run_iterator(probe.function)
+        program.run_iterator(probe.function, make_room=attached.make_room)
     else:
         attached.finally_run(probe, row, program)
     return program_id
@@ -202,6 +206,7 @@ def _add_tracer(attached: Attached, name: str, declarations: str, flags: list[st
         stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
         functions_of = frozenset(probe.function for probe in probes if table in probe.tables and probe.misses_count)
         covered.append(Covered(stream, partial(_counters, program, table, functions_of), attached=False))
+    attached.make_room = partial(attached.empty, covered)
     whole = _try_probes(attached, name, probes, partial(_attach_probe, attached, program, btf), options.required)
     for entry in covered:
         entry.attached = entry.stream.table in whole
@@ -219,15 +224,17 @@ def _add_filters(attached: Attached, declarations: str, flags: list[str], btf: B
         _try_probes(attached, "filters", _FOLLOW_PROBES, partial(_attach_probe, attached, program, btf), required=True)
 
 
-def try_to_attach(options: Options, offset_ns: int) -> Attached:
+def try_to_attach(options: Options, offset_ns: int, empty: Callable[[Sequence[Covered]], object] = discard) -> Attached:
     """Compile, load and attach what ``options`` asks for; ``probes`` of the result says how each went, also when none attached.
+
+    ``empty`` empties the rings of tables that are full before the recording begins.
 
     Raise RecorderError (exit 70) where not all of what was asked for by name attached.
     """
     btf = Btf.of_running_kernel()
     declarations = relocate((source_folder() / "kernel_types.h").read_text(), btf)
     flags = kernel_flags(btf, options)
-    attached = Attached()
+    attached = Attached(empty=empty)
     try:
         if options.filters.by_task:
             _add_filters(attached, declarations, flags, btf, options)
@@ -241,9 +248,9 @@ def try_to_attach(options: Options, offset_ns: int) -> Attached:
     return attached
 
 
-def attach(options: Options, offset_ns: int) -> Attached:
+def attach(options: Options, offset_ns: int, empty: Callable[[Sequence[Covered]], object]) -> Attached:
     """Do as :func:`try_to_attach`, and raise RecorderError (exit 70) also when nothing at all could be attached."""
-    attached = try_to_attach(options, offset_ns)
+    attached = try_to_attach(options, offset_ns, empty)
     if not any(table.attached for table in attached.tables):
         attached.close()
         reasons = "\n".join(f"  {probe['hook']}: {probe['reason']}" for probe in attached.probes if probe["reason"])

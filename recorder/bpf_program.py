@@ -162,10 +162,10 @@ class BpfProgram:
         """Load the iterator ``function``; return its id. Raise RecorderError if refused."""
         return self._program_id(self._load(function, self._kind.TRACING).fd)
 
-    def run_iterator(self, function: str, over_map: str | None = None) -> None:
+    def run_iterator(self, function: str, over_map: str | None = None, make_room: Callable[[], object] = lambda: None) -> None:
         """Run the iterator ``function``, which is loaded, once: over all objects of its kind, or over the map of that name.
 
-        Raise RecorderError if refused.
+        ``make_room`` is called when a ring is full, and must empty it. Raise RecorderError if refused.
         """
         target = function.removeprefix("bpf_iter__")
         self._lib.bcc_iter_attach.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint]
@@ -180,7 +180,7 @@ class BpfProgram:
         if run < 0:
             raise RecorderError(f"iterator {target}: {os.strerror(ctypes.get_errno())}", code=Exit.BPF)
         try:
-            while _read_on(run):
+            while _read_on(run, make_room):
                 pass
         except OSError as error:
             raise RecorderError(f"iterator {target}: {error.strerror}", code=Exit.BPF) from error
@@ -261,11 +261,12 @@ class BpfProgram:
         self._bpf.cleanup()
 
 
-def _read_on(iterator: int) -> bool:
-    """Let an iterator go on; return whether there is more. It says EAGAIN after a million objects, to let others run."""
+def _read_on(iterator: int, make_room: Callable[[], object]) -> bool:
+    """Let an iterator go on; return whether there is more. It says EAGAIN when a ring is full, and after a million objects, to let others run."""
     try:
         return bool(os.read(iterator, 4096))
     except BlockingIOError:
+        make_room()
         return True
 
 

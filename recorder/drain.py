@@ -96,6 +96,74 @@ def _memory() -> dict[str, int]:
     return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if words[0] in ("VmRSS:", "RssAnon:")}
 
 
+class Rings:
+    """The rings of ``tables`` on their way into the chunks of ``writer``."""
+
+    def __init__(self, tables: Sequence[Covered], writer: Writer) -> None:
+        self.tables = tables
+        self._writer = writer
+
+    def empty(self) -> None:
+        """Move all that is in the rings now to the writer, and have it decoded at once. Only for when there is no thread yet that would."""
+        due = sum(table.stream.ring.pending() * table.stream.ring.stride for table in self.tables)
+        while due > 0 and (moved := self.look()):
+            due -= moved
+            self.hand_all_over()
+            self._writer.decode_waiting()
+
+    def look(self) -> int:
+        """Move what is in the rings into chunks, and full or waiting chunks to the writer; return how many bytes were moved."""
+        total = 0
+        for table in self.tables:
+            # What came before this look, no more: chasing a busy ring record by record costs a core and gains nothing.
+            due = table.stream.ring.pending() * table.stream.ring.stride
+            while due > 0 and (size := self._fill(table)):
+                due -= size
+                total += size
+            if table.chunk and time.monotonic() - table.since >= GATHER_SECONDS:
+                self._hand_over(table)
+        return total
+
+    def _fill(self, table: Covered) -> int:
+        """Move records of ``table`` into its chunk; return how many bytes. 0: the next one is unfinished, or the writer is behind."""
+        ring = table.stream.ring
+        if table.chunk is None:
+            try:
+                table.chunk = self._writer.free.pop()
+            except IndexError:  # the ring holds what it can, the kernel counts the rest
+                return 0
+            table.chunk.stream, table.chunk.size, table.since = table.stream, 0, time.monotonic()
+        chunk = table.chunk
+        size = ring.read_into(chunk.buffer[chunk.size :])
+        chunk.size += size
+        table.moved += size // ring.stride
+        if chunk.buffer.size - chunk.size < ring.stride:
+            self._hand_over(table)
+        return size
+
+    def hand_all_over(self) -> None:
+        """Move the chunks that are being filled to the writer."""
+        for table in self.tables:
+            self._hand_over(table)
+
+    def _hand_over(self, table: Covered) -> None:
+        chunk, table.chunk = table.chunk, None
+        if chunk is None:
+            return
+        if chunk.size:
+            self._writer.put(chunk)
+        else:
+            self._writer.free.append(chunk)
+
+
+def discard(tables: Sequence[Covered]) -> None:
+    """Empty the rings of ``tables`` into nothing, for who only wants to know whether probes attach."""
+    buffer = Chunk().buffer
+    for table in tables:
+        while table.stream.ring.read_into(buffer):
+            pass
+
+
 class Drain(threading.Thread):
     """Empties the rings of ``tables`` into ``writer`` until it is stopped and they are empty."""
 
@@ -103,6 +171,7 @@ class Drain(threading.Thread):
         super().__init__(name="bpftape-drain", daemon=True)
         self.tables = tables
         self.error: BaseException | None = None
+        self._rings = Rings(tables, writer)
         self._writer = writer
         self._cost = cost
         self._offset_ns = offset_ns
@@ -141,11 +210,11 @@ class Drain(threading.Thread):
             for table in self.tables:
                 poll.register(table.stream.ring.fd, select.EPOLLIN | select.EPOLLET)
             # What is there already comes from snapshots, and decoding it looks at /proc: not later than it must be.
-            self._look()
-            self._hand_all_over()
+            self._rings.look()
+            self._rings.hand_all_over()
             looks = 0
             while looks < (LAST_LOOKS if self._writer.free else LAST_DRY_LOOKS):
-                moved = self._look()
+                moved = self._rings.look()
                 if self._stopping.is_set():
                     if not moved and not any(table.stream.ring.pending() for table in self.tables):
                         break
@@ -154,50 +223,7 @@ class Drain(threading.Thread):
                 if now - self._since_ns >= NANOSECONDS and not self._ending.is_set():
                     self._sample(now)
                 poll.poll(BUSY_SECONDS if moved or self._stopping.is_set() else IDLE_SECONDS)
-        self._hand_all_over()
-
-    def _look(self) -> int:
-        """Move what is in the rings into chunks, and full or waiting chunks to the writer; return how many bytes were moved."""
-        total = 0
-        for table in self.tables:
-            # What came before this look, no more: chasing a busy ring record by record costs a core and gains nothing.
-            due = table.stream.ring.pending() * table.stream.ring.stride
-            while due > 0 and (size := self._fill(table)):
-                due -= size
-                total += size
-            if table.chunk and time.monotonic() - table.since >= GATHER_SECONDS:
-                self._hand_over(table)
-        return total
-
-    def _fill(self, table: Covered) -> int:
-        """Move records of ``table`` into its chunk; return how many bytes. 0: the next one is unfinished, or the writer is behind."""
-        ring = table.stream.ring
-        if table.chunk is None:
-            try:
-                table.chunk = self._writer.free.pop()
-            except IndexError:  # the ring holds what it can, the kernel counts the rest
-                return 0
-            table.chunk.stream, table.chunk.size, table.since = table.stream, 0, time.monotonic()
-        chunk = table.chunk
-        size = ring.read_into(chunk.buffer[chunk.size :])
-        chunk.size += size
-        table.moved += size // ring.stride
-        if chunk.buffer.size - chunk.size < ring.stride:
-            self._hand_over(table)
-        return size
-
-    def _hand_all_over(self) -> None:
-        for table in self.tables:
-            self._hand_over(table)
-
-    def _hand_over(self, table: Covered) -> None:
-        chunk, table.chunk = table.chunk, None
-        if chunk is None:
-            return
-        if chunk.size:
-            self._writer.put(chunk)
-        else:
-            self._writer.free.append(chunk)
+        self._rings.hand_all_over()
 
     def _sample(self, now_ns: int) -> None:
         """Write down the interval that ends at ``now_ns``. It is longer than a second where this process was kept from running."""

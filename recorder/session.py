@@ -16,7 +16,7 @@ from recorder import clocks
 from recorder.attach import Attached, attach
 from recorder.child import Child
 from recorder.decode import Block
-from recorder.drain import Cost, Drain, interval
+from recorder.drain import Cost, Drain, Rings, interval
 from recorder.errors import Exit, RecorderError
 from recorder.filters import Filters
 from recorder.folder import RecordingFolder, write_error
@@ -96,7 +96,7 @@ class Session:
         self.attached: Attached | None = None
         try:
             self._writer = Writer(self._folder, options.segment_seconds, signals.wake, on_block)
-            self.attached = attach(options, self._clock.offset_ns)
+            self.attached = attach(options, self._clock.offset_ns, lambda tables: Rings(tables, self._writer).empty())
             if options.command:
                 self._child = Child(options.command, signals.ignored)
                 for number in signals.came:  # while there was no child

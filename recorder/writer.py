@@ -160,6 +160,13 @@ class Writer(threading.Thread):
         """Take rows of one of the recorder's own tables over."""
         self._inbox.put((table, rows))
 
+    def decode_waiting(self) -> None:
+        """Decode the chunks that were handed over so far, in the caller's thread. Only before :meth:`start`."""
+        while not self._inbox.empty():
+            chunk = self._inbox.get()
+            assert isinstance(chunk, Chunk)
+            self._take(chunk)
+
     def start(self) -> None:
         """Start both threads."""
         self._sealer.start()

@@ -98,6 +98,6 @@ TRACER = Tracer(
         Probe("iterator", "task", "bpf_iter__task", ("container",)),
     ),
     tables=_tables,
-    # Not for its rate: all containers that are there at the start come at once, before anybody empties the ring.
+    # Not for its rate: all containers that are there at the start come at once.
     hot=frozenset({"container"}),
 )

@@ -24,6 +24,7 @@ ODD_HOSTNAME = b"\x1b[31mred\xff\n"
 ODD_GROUP = b"\x1b[2Jodd\xff \r"
 DEPTH = 40
 COUNT = 300
+MORE_THAN_A_RING = 500
 CONNECT = "container_connect"
 # On a hybrid host: the parts of a path in v1's hierarchy, beside which v2 has another group, and the namespaces.
 IN_V1: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -309,17 +310,19 @@ def test_hundreds_at_once_are_all_there_and_none_is_lost(seen: Seen) -> None:
     assert len(rows) == 2 * COUNT, "one with the host's name when it was made, one with its own when it ended"
 
 
-def test_hundreds_that_were_there_before_are_all_there(tmp_path: Path) -> None:
-    with subprocess.Popen(program("container_many", COUNT), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+def test_more_than_the_ring_holds_that_were_there_before_are_all_there(tmp_path: Path) -> None:
+    with subprocess.Popen(program("container_many", MORE_THAN_A_RING), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         many = {tuple(entry) for entry in json.loads(process.stdout.readline())}
-        with recorder(tmp_path / "r.bpftape", "--tracers", "container") as running:
+        with recorder(tmp_path / "r.bpftape", "--tracers", "container", "--ring-mib", 1) as running:
             recording = running.stop()
         process.communicate()
+    (record_bytes,) = {row["bytes"] / row["events"] for row in recording.rows("coverage", table="container") if row["events"]}
+    assert record_bytes * MORE_THAN_A_RING > 1 << 20
     assert recording.lost("container") == 0
     rows = recording.rows("container", ppid=process.pid)
     assert {(row["pid"], row["pid_ns"], row["uts_ns"], row["nodename"]) for row in rows} == many
-    assert len(rows) == COUNT
+    assert len(rows) == MORE_THAN_A_RING
 
 
 def test_nothing_is_there_twice(seen: Seen) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.kernel.net import Program, assert_complete, command, namespace, of, o
 STATES = {"LISTEN": "listen", "ESTAB": "established", "CLOSE-WAIT": "close_wait", "FIN-WAIT-2": "fin_wait2"}
 ACCEPTED = ("v4", "v6", "dual", "half")
 PLACES = ("host", "namespace")
+MANY = 15_000
 
 
 @dataclass
@@ -150,3 +152,17 @@ def test_listening_sockets_end_without_a_row(held: Held) -> None:
         assert [row for row in of(held.recording, "tcp_close", pid=who["server"]) if row["dport"] is None] == []
         assert len(of(held.recording, "tcp_close", pid=who["server"])) == 5
         assert len(of(held.recording, "tcp_close", pid=who["client"])) == 6
+
+
+def test_more_sockets_than_a_ring_holds_are_all_listed_once(tmp_path: Path) -> None:
+    with namespace() as place, Program(place.inside(*tcp_program("many_sockets", MANY))) as holder:
+        made = {tuple(end) for end in holder.hear()}
+        with recorder(tmp_path / "r.bpftape", "--tracers", "tcp", "--ring-mib", 1) as running:
+            recording = running.stop()
+    rows = of(recording, "tcp_socket", pid=holder.pid)
+    assert len(made) == MANY
+    assert sorted((row["saddr"], row["sport"]) for row in rows) == sorted(made)
+    coverage = recording.rows("coverage", table="tcp_socket")
+    assert sum(row["bytes"] for row in coverage) > 1 << 20
+    assert sum(row["events"] for row in coverage) == len(recording.table("tcp_socket"))
+    assert_complete(recording)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import mmap
 import threading
 import time
@@ -18,7 +19,7 @@ import pytest
 
 from recorder import clocks, drain
 from recorder.decode import Decoder, record_dtype
-from recorder.drain import Cost, Covered, Drain
+from recorder.drain import Cost, Covered, Drain, Rings
 from recorder.errors import Exit
 from recorder.folder import RecordingFolder
 from recorder.schema import TABLES
@@ -108,6 +109,33 @@ def test_all_that_was_made_is_written_in_order_and_counted(pipeline: Pipeline) -
     assert coverage[0]["ts_ns"] == pipeline.start_ns
     assert coverage[-1]["ts_ns"] + coverage[-1]["interval_ns"] == end_ns
     assert pipeline.covered.stream.rows == pipeline.covered.moved == 10_007
+
+
+def test_what_is_moved_before_there_is_a_thread_comes_first_and_is_counted(pipeline: Pipeline) -> None:
+    # More than the whole pool of chunks would hold, if none was decoded meanwhile.
+    rings = Rings([pipeline.covered], pipeline.writer)
+    pipeline.writer.free = type(pipeline.writer.free)(itertools.islice(pipeline.writer.free, 2))
+    while pipeline.made < 1_003:
+        if pipeline.ring.put(payload(pipeline.made)):
+            pipeline.made += 1
+        else:
+            rings.empty()
+    pipeline.writer.start()
+    pipeline.drain.begin(pipeline.start_ns)
+    pipeline.finish()
+    assert [row["pid"] for row in pipeline.rows(TABLE)] == list(range(1_003))
+    coverage = pipeline.rows("coverage")
+    assert [sum(row[name] for row in coverage) for name in ("events", "lost")] == [1_003, 0]
+    assert pipeline.covered.stream.rows == pipeline.covered.moved == 1_003
+
+
+def test_rings_that_are_emptied_into_nothing_have_room_again(pipeline: Pipeline) -> None:
+    for _ in range(3):
+        while pipeline.ring.put(payload(0)):
+            pass
+        assert pipeline.ring.reader.pending() == pipeline.ring.reader.capacity
+        drain.discard([pipeline.covered])
+        assert pipeline.ring.reader.pending() == 0
 
 
 def test_what_a_full_ring_loses_is_in_the_coverage(pipeline: Pipeline) -> None:
