@@ -182,7 +182,7 @@ def _containers(names: Sequence[str]) -> tuple[int, ...]:
 
 def _root_of(path: str, container_id: str) -> str:
     """Return ``path`` up to the folder that makes it the container's: what runs below it belongs to it."""
-    from recorder.containers import identify
+    from recorder.identity import identify
 
     prefixes = itertools.accumulate(path.split("/"), lambda before, part: f"{before}/{part}")
     return next((prefix for prefix in prefixes if identify(prefix).container_id == container_id), path)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from recorder.containers import Identity
+    from recorder.identity import Identity
 
 FILE_BYTES = 4 << 20
 """Largest file that is read, in bytes."""

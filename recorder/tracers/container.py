@@ -11,8 +11,8 @@ from recorder.tracers import Probe, Tracer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from recorder.containers import Identity
     from recorder.decode import Block, Derive
+    from recorder.identity import Identity
     from recorder.runtimes import Named, Runtimes
 
 
@@ -49,7 +49,7 @@ def _memory_cgroup_path(block: Block) -> pa.Array:
 
 def _identities(block: Block) -> list[Identity]:
     """Return who each container is: by the path in v2 or, where that tells nothing, by the one in v1."""
-    from recorder.containers import identify_by
+    from recorder.identity import identify_by
 
     return [identify_by(*paths) for paths in zip(_paths(block), _paths(block, "memory_path"), strict=True)]
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.containers import Identity, Running, find, identify, running
+from recorder.containers import Running, find, running
 from recorder.errors import Exit, RecorderError
+from recorder.identity import Identity, identify
 from recorder.runtimes import Runtimes
 from recorder.tracers.clone import cgroup_path
 
@@ -31,7 +32,7 @@ def named(runtime: str, name: str, pod_uid: str | None = None, user: int | None 
     return Identity(name, runtime, pod_uid, name, user)
 
 
-# The forms are those of the sources that recorder/containers.py names, and of bug reports and other tools' tests.
+# The forms are those of the sources that recorder/identity.py names, and of bug reports and other tools' tests.
 PATHS: dict[str, Identity] = {
     # docker
     f"/docker/{A}": Identity(A, "docker"),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder import runtimes
-from recorder.containers import Identity
+from recorder.identity import Identity
 from recorder.runtimes import FILE_BYTES, FOUND_S, MISSED_S, TEXT_CHARACTERS, Named, Runtimes
 
 A = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970"
