@@ -37,9 +37,9 @@ def test_info_as_json_has_the_numbers(recording: Path) -> None:
     found = json.loads(info("--json", recording).stdout)
     assert (found["host"], found["duration_ns"], found["clean_end"], found["coverage"]) == ("web1", 10_000_000_000, True, "lossy")
     assert {table["table"]: (table["rows"], table["segments"], table["events"], table["lost"]) for table in found["tables"]} | {} == {
-        "clone": (13, 2, 13, 1), "exec": (11, 2, 11, 0), "exit": (10, 2, 10, 0), "process": (5, 2, 5, 0), "recording": (1, 1, None, None),
+        "clone": (13, 2, 13, 1), "exec": (11, 2, 11, 0), "exit": (10, 2, 10, 0), "process": (8, 2, 8, 0), "recording": (1, 1, None, None),
         "tcp_connect": (25, 2, 25, 0), "tcp_accept": (9, 2, 9, 0), "tcp_close": (21, 2, 21, 0), "tcp_socket": (9, 2, 9, 0), "container": (6, 2, 6, 0),
-        "probe": (7, 1, None, None), "coverage": (90, 2, None, None), "clock": (2, 2, None, None), "cost": (6, 2, None, None),
+        "probe": (7, 1, None, None), "coverage": (90, 2, None, None), "clock": (5, 2, None, None), "cost": (8, 2, None, None),
     }  # fmt: skip
     assert found["cost"]["cpu_share"] == 0.015
     assert found["probes"][0] == {"tracer": "clone", "hook": "raw_tracepoint:sched_process_exec", "status": "attached", "reason": None}

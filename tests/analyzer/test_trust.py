@@ -44,7 +44,7 @@ def update(rows: Rows, table: str, **values: Any) -> None:
 def test_all_is_complete(tmp_path: Path, rows: Rows) -> None:
     trust, said = about(tmp_path, rows, ["clone", "exec", "process"])
     assert trust.verdict == Verdict.COMPLETE
-    assert said == "coverage: complete (clone, exec and process attached for all of 10.0 s, none of 29 events lost)"
+    assert said == "coverage: complete (clone, exec and process attached for all of 10.0 s, none of 32 events lost)"
 
 
 def test_lost_events_are_counted_with_when_they_were_lost(tmp_path: Path, rows: Rows) -> None:

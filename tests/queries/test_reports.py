@@ -53,15 +53,19 @@ def test_the_order_does_not_depend_on_that_of_the_rows(name: str, recording: Rec
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_recording_without_rows_gives_no_error(name: str, tmp_path: Path) -> None:
-    nothing = open_recording(write_recording(tmp_path / "nothing.bpftape", {"clock": read_rows()["clock"]}))
-    assert run(bundled(name), nothing)[2] == []
+    header = bundled(name).header
+    assert header is not None
+    of_events = any(TABLES[table].tracer for table in header.tables)  # the others tell of the recording itself, and that there is
+    nothing = run(bundled(name), open_recording(write_recording(tmp_path / "nothing.bpftape", {"clock": read_rows()["clock"]})))[2]
+    assert not (nothing and of_events)
     rows = read_rows()
     quiet = {table: rows[table] for table in ("recording", "probe", "clock")} | {
         "coverage": [row | {"events": 0, "lost": 0, "bytes": 0} for row in rows["coverage"]]
     }
     found = run(bundled(name), open_recording(write_recording(tmp_path / "quiet.bpftape", quiet)))[2]
     tables = sorted(table.name for table in TABLES.values() if table.tracer)
-    assert [row[4:8] for row in found] == ([(table, 0, 0, 0) for table in tables] if name == "overview" else [])
+    if of_events:
+        assert [row[4:8] for row in found] == ([(table, 0, 0, 0) for table in tables] if name == "overview" else [])
 
 
 @pytest.mark.parametrize("name", REPORTS)

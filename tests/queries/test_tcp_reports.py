@@ -259,3 +259,25 @@ def test_percentiles_are_latencies_that_were_measured(tmp_path: Path) -> None:
     events = [connect(1 + n / 1000, ("10.1.0.1", 40000 + n), latency_ns=n * 1_000_000) for n in range(1, 201)]
     (found,) = results(tmp_path, "connect_latency", events)
     assert [found[name] for name in ("attempts", "connected", "failed", "p50_ms", "p90_ms", "p99_ms", "max_ms")] == [200, 200, 0, 100, 180, 198, 200]
+
+
+def test_what_is_still_open_is_what_the_life_of_each_connection_says(tmp_path: Path) -> None:
+    events = [
+        *(socket(0.002, ("10.1.0.1", port), state=state) for port, state in ((1, "established"), (2, "close_wait"), (3, "established"))),
+        connect(0.001, ("10.1.0.1", 3), comm="caller"),  # listed a moment after it had connected
+        close(1, ("10.1.0.1", 1)),
+        connect(2, ("10.1.0.1", 1), comm="again"),  # the same ends once more
+        *(connect(3, ("10.1.0.1", port), comm="again") for port in (4, 5)),
+        close(4, ("10.1.0.1", 4)),
+        socket(0.002, ("10.1.0.1", 6), state="time_wait"),
+        connect(5, ("10.1.0.1", 7), outcome="failed", errno=111),
+    ]
+    found = results(tmp_path, "open_connections", events)
+    names = ("comm", "open", "from_before", "half_closed", "oldest_s", "newest_s")
+    assert [tuple(row[name] for name in names) for row in found] == [
+        ("again", 2, 0, 0, 2.0, 3.0),
+        ("caller", 1, 0, 0, 0.001, 0.001),
+        ("x", 1, 1, 1, None, None),
+    ]
+    lived = [life for life in lives(tmp_path, *events) if life[2] == "still open"]
+    assert sorted(str(life[3]) for life in lived) == ["again", "again", "caller", "x"]
