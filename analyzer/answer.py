@@ -38,6 +38,11 @@ class Answer:
         return self.trust is None or self.trust.is_complete
 
     @property
+    def is_settled(self) -> bool:
+        """Say whether what is not in the rows did not happen, to those at least that the recording is about."""
+        return self.trust is None or self.trust.is_settled
+
+    @property
     def fields(self) -> tuple[Field, ...]:
         """Return the columns."""
         return self.result.fields

@@ -30,7 +30,11 @@ Functions that DuckDB does not have, in_cidr, errno_name and signal_name: [bold]
 
 The columns of a table: [bold]bpftape schema exec[/bold]; a report to start from: [bold]bpftape new-report my_report --tables exec,exit[/bold]
 
-[bold]Exit codes[/bold]: 0 done, 2 usage or refused SQL, 65 missing or damaged recording, 73 output cannot be made, 74 disk full, 77 no permission.
+SQL as tests: [bold]analyze --expect no_kills checks/*.sql RECORDING --junit out.xml[/bold]
+
+[bold]Exit codes[/bold]: 0 done, 1 an expectation failed or an answer is not complete (--require-complete),
+2 usage or refused SQL, 3 an expectation could not be decided,
+65 missing or damaged recording, 73 output cannot be made, 74 disk full, 77 no permission.
 """
 
 
@@ -98,6 +102,11 @@ def analyze(
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to stdout.")] = None,
     param: Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="Give a report's parameter a value.")] = None,
     timeout: Annotated[str, typer.Option("--timeout", metavar="SECONDS", help="Stop a statement that runs longer; 0: no limit.")] = "600",
+    expect: Annotated[
+        bool,
+        typer.Option("--expect", help="Take the reports for expectations and say of each whether it is met: PASS, FAIL or UNKNOWN."),
+    ] = False,
+    junit: Annotated[str | None, typer.Option("--junit", metavar="FILE", help="With --expect: write what came of it as JUnit XML, too.")] = None,
     require_complete: Annotated[
         bool, typer.Option("--require-complete", help="Exit with 1 when anything is in doubt: not recorded, lost, filtered, or unfinished.")
     ] = False,
@@ -118,6 +127,15 @@ def analyze(
 
         say(explain(describe) if describe is not None else listing())
         return
+    if junit is not None and not expect:
+        raise AnalyzerError("--junit goes with --expect.", "analyze --expect FILE.sql... RECORDING --junit FILE")
+    if expect:
+        if sql is not None:
+            raise AnalyzerError("--sql and --expect do not go together.", "Write the SELECT into a file: analyze --expect FILE.sql")
+        from analyzer import expect as expectations
+
+        request = expectations.Request(arguments, form, output, param or [], timeout, junit, require_complete)
+        raise typer.Exit(expectations.expect(request))
     from analyzer.run import Request, run
 
     run(Request(arguments, sql, form, output, param or [], timeout, require_complete))

@@ -11,6 +11,7 @@ class Exit(IntEnum):
     OK = 0
     FAILED = 1
     USAGE = 2
+    UNDECIDED = 3
     RECORDING = 65
     OUTPUT = 73
     IO = 74

@@ -15,7 +15,7 @@ from analyzer.errors import AnalyzerError
 from analyzer.result import Field
 
 _REQUIRED = ("Group", "Question", "Tables", "Columns", "Parameters", "Caveats")
-_SECTION = re.compile(rf"({'|'.join(_REQUIRED)}|Optional|Bars):\s*(.*)")
+_SECTION = re.compile(rf"({'|'.join(_REQUIRED)}|Optional|Bars|Expect):\s*(.*)")
 _COLUMN = re.compile(r"  (\w+) {2,}(\S+) {2,}(\S+) {2,}(\S.*)")
 _PARAMETER = re.compile(r"  (\w+) {2,}(BIGINT|DOUBLE|VARCHAR) {2,}(\S+) {2,}(\S.*)")
 
@@ -72,7 +72,8 @@ class Header:
     """What the comment at the top of a report says.
 
     ``optional`` has those of ``tables`` that a recording need not have been asked for: without them the answer is as good. ``bars`` names the
-    columns of numbers that a bar is drawn beside, for rates and histograms. ``faults`` are lines that could not be read.
+    columns of numbers that a bar is drawn beside, for rates and histograms. ``expect`` is the rule of an
+    expectation. ``faults`` are lines that could not be read.
     """
 
     title: str = ""
@@ -84,6 +85,7 @@ class Header:
     caveats: str = ""
     optional: tuple[str, ...] = ()
     bars: tuple[str, ...] = ()
+    expect: str = ""
     faults: tuple[str, ...] = ()
 
     def lies(self, tables: Collection[str], parameters: Collection[str], fields: Sequence[Field]) -> list[str]:
@@ -159,6 +161,7 @@ def _read(sql: str) -> tuple[Header, dict[str, list[str]]]:
         caveats=_joined(sections, "Caveats"),
         optional=_names(sections, "Optional"),
         bars=_names(sections, "Bars"),
+        expect=_joined(sections, "Expect"),
         faults=tuple(faults),
     )
     return header, sections

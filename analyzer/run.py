@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +14,14 @@ from analyzer.output import open_output
 from analyzer.recording import Recording, newest_recording, open_recordings
 from analyzer.render import formats, load
 from analyzer.report import Report, bundled_names, find
-from analyzer.sql_error import near, out_of_memory, timed_out
+from analyzer.sql_error import near, out_of_memory
 from analyzer.text import printable
+from analyzer.watch import watched
 from analyzer.wording import said
 
 if TYPE_CHECKING:
     from analyzer.sandbox import Sandbox
 
-# DuckDB looks at its clock between blocks of rows. A function that takes for ever over one value is ended this much later.
-_GRACE_S = 5.0
 _LONGEST_S = 86_400.0
 
 
@@ -70,7 +66,7 @@ def _run(request: Request, report: Report, recordings: list[Recording], timeout_
 def write_answer(sandbox: Sandbox, report: Report, given: Sequence[str], form: str, output: Path | None) -> Answer:
     """Ask ``report`` with the parameters ``given``, write its rows to ``output`` or stdout, and say on stderr what the format does not tell."""
     module = load(form)
-    with _deadline(sandbox, report.name):
+    with watched(sandbox, report.name):
         answer = ask(sandbox, report, report.values(given), module.TRAITS.arrow)
         with open_output(output) as (out, width):
             module.write(answer.for_eyes() if module.TRAITS.for_eyes else answer, out, width)
@@ -112,26 +108,3 @@ def newest() -> Path:
     path = newest_recording(Path())
     print(f"recording: {printable(str(path))} (the newest in this folder)", file=sys.stderr)
     return path
-
-
-@contextlib.contextmanager
-def _deadline(sandbox: Sandbox, title: str) -> Iterator[None]:
-    """End the process when it is still here well after its time: DuckDB cannot interrupt itself inside of one long function call."""
-    if not sandbox.timeout_s:
-        yield
-        return
-    timer = threading.Timer(sandbox.timeout_s + _GRACE_S, _give_up, (sandbox, title))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()  # a thread that still holds DuckDB's objects when Python ends makes them complain
-
-
-def _give_up(sandbox: Sandbox, title: str) -> None:
-    error = timed_out(title, sandbox.timeout_s)
-    os.write(2, f"error: {printable(error.message)}\nhint: {error.hint}\n".encode())
-    sandbox.remove_spilled()
-    os._exit(Exit.USAGE)

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from analyzer.window import Counts, Window, read_facts
-from recorder.schema import TABLES, restricts
+from recorder.schema import TABLES, restricts, restricts_deeds
 
 if TYPE_CHECKING:
     from analyzer.sandbox import Sandbox
@@ -70,6 +70,17 @@ class Trust:
     def is_complete(self) -> bool:
         """Say whether nothing is in doubt."""
         return self.verdict == Verdict.COMPLETE
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether there were no more rows than those here.
+
+        A filter by who did something (a process, user, container) says what a recording is about: of those nothing is missing. One by what was
+        done (a port, an address) hides just what is asked for.
+        """
+        filters = {window.recording: window.filters for window in self.windows}
+        words = [(word, table.table) for table in self.tables for word in filters[table.recording]]
+        return self.verdict <= Verdict.FILTERED and not any(restricts(word, table) and restricts_deeds(word) for word, table in words)
 
 
 def assess(sandbox: Sandbox, tables: Iterable[str], optional: Collection[str] = ()) -> Trust:

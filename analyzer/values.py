@@ -56,8 +56,8 @@ def json_text(value: Any) -> str:
     return _ENCODER.encode(value).replace("\x7f", r"\u007f")
 
 
-def json_lines(result: Result) -> Iterator[str]:
-    """Yield each row of ``result`` as the text of a JSON object."""
+def objects(result: Result) -> Iterator[dict[str, Any]]:
+    """Yield each row of ``result`` as a JSON object."""
     names = unique(field.name for field in result.fields)
     odd = [number for number, field in enumerate(result.fields) if field.type not in _PLAIN]
     for batch in result.batches:
@@ -65,7 +65,12 @@ def json_lines(result: Result) -> Iterator[str]:
             record = dict(zip(names, row, strict=True))
             for number in odd:
                 record[names[number]] = to_json(row[number])
-            yield json_text(record)
+            yield record
+
+
+def json_lines(result: Result) -> Iterator[str]:
+    """Yield each row of ``result`` as the text of a JSON object."""
+    return map(json_text, objects(result))
 
 
 def unique(names: Iterable[str]) -> list[str]:

@@ -12,17 +12,17 @@ from analyzer.sandbox import open_sandbox
 from analyzer.statement import Statement
 
 
-def run(report: Report, recording: Recording) -> tuple[Statement, Result, list[tuple[Any, ...]]]:
+def run(report: Report, recording: Recording, *given: str) -> tuple[Statement, Result, list[tuple[Any, ...]]]:
     with open_sandbox([recording]) as sandbox:
         statement = sandbox.prepare(report.sql, report.name)
-        result = sandbox.execute(statement, report.name, report.values([]))
+        result = sandbox.execute(statement, report.name, report.values(given))
         return statement, result, [row for batch in result.batches for row in batch]
 
 
-def assert_header_is_true(report: Report, recording: Recording) -> None:
-    """Hold a report's header against what it returns and reads, over a recording in which it finds something."""
+def assert_header_is_true(report: Report, recording: Recording, *given: str) -> None:
+    """Hold a report's header against what it returns and reads, over a recording in which it finds something with these parameters."""
     assert report.header is not None
-    statement, result, rows = run(report, recording)
+    statement, result, rows = run(report, recording, *given)
     assert [(column.name, column.type) for column in report.header.columns] == [(field.name, field.type) for field in result.fields]
     assert set(report.header.tables) == statement.tables
     assert {parameter.name for parameter in report.header.parameters} == statement.parameters

@@ -5,6 +5,7 @@ Text of a recording is escaped twice over: what would steer a terminal, and what
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TextIO
 
@@ -16,7 +17,8 @@ from analyzer.wording import line, nothing
 
 TRAITS = Traits("a Markdown table, for issues and chats", for_eyes=True, tells_trust=True)
 
-_SPECIAL = re.compile(r"[\\`*_{}\[\]<>()#+!|~&$@:]")
+# What CommonMark and GitHub take for more than text within a line. An underscore between letters is none of it, a colon begins links alone.
+_SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)")
 
 
 def write(answer: Answer, out: TextIO, width: int | None) -> int:  # noqa: ARG001 - a renderer breaks the lines
@@ -42,8 +44,4 @@ def _write_row(cells: list[str], out: TextIO) -> None:
 
 
 def _escaped(text: str) -> str:
-    # A backslash before punctuation makes it text, in CommonMark and in the cells of GitHub's tables; the rest HTML would see first.
-    return _SPECIAL.sub(lambda match: _ENTITIES.get(match[0]) or "\\" + match[0], text)
-
-
-_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", ":": "&#58;"}
+    return _SPECIAL.sub(lambda match: "\\" + match[0], html.escape(text, quote=False))

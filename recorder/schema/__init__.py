@@ -30,6 +30,7 @@ __all__ = [
     "Type",
     "arrow_schema",
     "restricts",
+    "restricts_deeds",
 ]
 
 FORMAT = 1
@@ -53,6 +54,11 @@ def restricts(filter_word: str, table: str) -> bool:
     if tracer == "container":
         return option in container.FILTERS
     return tracer == "tcp" if option in tcp.FILTERS else tracer is not None
+
+
+def restricts_deeds(filter_word: str) -> bool:
+    """Say whether a filter of a recording is by what was done; the others are by who did it."""
+    return filter_word.partition("=")[0] in tcp.FILTERS
 
 
 def arrow_schema(table: Table) -> pa.Schema:

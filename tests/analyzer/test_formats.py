@@ -17,7 +17,7 @@ from tests.rows import read_rows, write_recording
 from tests.support import REPO
 
 LOSSY = "1 of 14 clone events lost between 12:00:07 and 12:00:08 UTC"
-HOSTILE = "SELECT comm, argv, 'a|b*c_d`<script>[x](y)' AS \"na\x1b[31mme\" FROM exec WHERE pid = 900"
+HOSTILE = "SELECT comm, argv, 'a|b*c_d`<script>[x](y) https://x _i_' AS \"na\x1b[31mme\" FROM exec WHERE pid = 900"
 
 
 @pytest.fixture
@@ -80,9 +80,9 @@ def test_jsonl_is_one_object_a_line_in_plain_ascii(recording: Path, analyze: Ana
 def test_markdown_shows_text_as_text(recording: Path, analyze: Analyze) -> None:
     lines = analyze("--sql", HOSTILE, recording, "--format", "md").stdout.splitlines()
     assert lines[:2] == ["| comm | argv | na\\\\x1b\\[31mme |", "| --- | --- | --- |"]
-    assert lines[2].endswith("| a\\|b\\*c\\_d\\`&lt;script&gt;\\[x\\]\\(y\\) |")
+    assert lines[2].endswith("| a\\|b\\*c_d\\`&lt;script&gt;\\[x\\](y) https\\://x \\_i\\_ |")
     assert "\\\\x1b\\]0;pwned\\\\x07" in lines[2]
-    assert lines[3:] == ["", "_coverage&#58; complete \\(exec attached for all of 10.0 s, none of 11 events lost\\)_"]
+    assert lines[3:] == ["", "_coverage: complete (exec attached for all of 10.0 s, none of 11 events lost)_"]
     assert all(line.isprintable() for line in lines)
 
 
