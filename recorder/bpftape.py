@@ -11,7 +11,8 @@ from analyzer.cli import run_app
 from analyzer.options import Json
 from analyzer.output import say
 from analyzer.text import printable
-from analyzer.verbs import app, examples
+from analyzer.verbs import app as app
+from analyzer.verbs import examples
 from recorder.console import fail
 from recorder.errors import RecorderError
 

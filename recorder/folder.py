@@ -7,6 +7,7 @@ recorder is root. Only the folder itself is made, put aside and removed by its p
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -69,6 +70,8 @@ class RecordingFolder:
     def _fill(self) -> None:
         """Make the files that every recording has, durably."""
         self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        with suppress(OSError):  # a file system without locks; else readers can tell a recording that grows from one whose recorder was killed
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._hand_over(self._fd)
         reserve = self.open_new(RESERVE, self._fd)
         try:

@@ -255,7 +255,7 @@ class Session:
         assert self.attached is not None
         whole = interval(self._start_ns, end_ns, self._clock.offset_ns)
         missing = [(table, table.events - table.stream.rows) for table in self.attached.tables]
-        if rows := [table.row(whole, 0, count) for table, count in missing if count]:
+        if rows := [table.row(whole, 0, count) | {"unwritten": count} for table, count in missing if count]:
             self._folder.write_rows(TABLES["coverage"], rows)
 
     def await_command(self) -> None:

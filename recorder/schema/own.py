@@ -64,6 +64,7 @@ TABLES = (
                 kind=Kind.PLAIN,
             ),
             Column("bytes", Type.INT64, "Size of those records in the ring", "bytes"),
+            Column("unwritten", Type.INT64, "NULL for intervals; else lost rows that their events have counted already", None, True, kind=Kind.PLAIN),
         ),
         time="ts_ns",
     ),

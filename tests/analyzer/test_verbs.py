@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-import recorder.bpftape  # noqa: F401 - adds its verbs to the app
-from analyzer.verbs import app
+from recorder.bpftape import app
 from tests.support import REPO
 
 VERBS = sorted(path.stem.replace("_", "-") for path in (REPO / "analyzer" / "verbs").glob("[a-z]*.py"))

@@ -1,0 +1,108 @@
+"""List the recordings in a folder: a line each, also for those that cannot be read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from analyzer.errors import AnalyzerError, Exit
+from analyzer.grid import write_grid
+from analyzer.manifest import damaged
+from analyzer.recording import Recording, find_recordings, open_recording
+from analyzer.result import Field
+from analyzer.segment_check import unreadable
+from analyzer.store import is_being_written, missing
+from analyzer.values import to_json
+from recorder.schema import NANOSECONDS, SUFFIX
+
+_COLUMNS = ("host", "start_ts", "start_ns", "end_ns", "clean_end", "end_reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One recording in a folder; what is None is not known. ``state`` says how it ended, or why it cannot be read."""
+
+    recording: str
+    host: str | None
+    started: datetime | None
+    seconds: float | None
+    rows: int | None
+    bytes: int | None
+    state: str
+
+
+def list_folder(folder: Path) -> list[Listed]:
+    """Return the recordings in ``folder`` by name; raise AnalyzerError (65) where there is no such folder, or none that may be looked into (77)."""
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except FileNotFoundError:
+        raise missing(folder) from None
+    except NotADirectoryError:
+        raise AnalyzerError(f"{folder} is not a folder.", "Name the folder that recordings are in: bpftape ls FOLDER", Exit.RECORDING) from None
+    except PermissionError:
+        raise AnalyzerError(f"{folder} may not be read by this user.", "Name a folder of your own.", Exit.PERMISSION) from None
+    found = {path.name for path in find_recordings(folder)}
+    # What has a recording's name and cannot be one is worth a line: somebody will wonder where it went.
+    found |= {name for name in names if name.endswith(SUFFIX)}
+    return [_listed(folder / name) for name in sorted(found)]
+
+
+def _listed(path: Path) -> Listed:
+    try:
+        recording = open_recording(path)
+        about = _about(recording)
+    except AnalyzerError as error:
+        return Listed(path.name, None, None, None, None, None, error.message.replace(f"{path} ", "", 1).rstrip("."))
+    segments = [segment for segments in recording.tables.values() for segment in segments]
+    seconds = (about["end_ns"] - about["start_ns"]) / NANOSECONDS if about.get("end_ns") else None
+    state = f"clean: {about['end_reason']}" if about.get("clean_end") else "being written" if is_being_written(recording.path) else "unfinished"
+    rows, size = sum(segment.rows for segment in segments), sum(segment.bytes for segment in segments)
+    return Listed(path.name, about.get("host"), about.get("start_ts"), seconds, rows, size, state)
+
+
+def _about(recording: Recording) -> dict[str, Any]:
+    """Return the row of the table recording, as far as it is there; raise AnalyzerError where its file cannot be read."""
+    import pyarrow.parquet as pq
+
+    for segment in recording.tables.get("recording", [])[-1:]:
+        try:
+            with recording.store.open(segment.name) as file, pq.ParquetFile(file) as parquet:
+                rows: list[dict[str, Any]] = parquet.read(columns=list(_COLUMNS)).to_pylist()
+                return rows[0] if rows else {}
+        except unreadable():
+            raise damaged(recording.store.shown, f"{segment.name} cannot be read") from None
+    return {}
+
+
+def as_json(found: Sequence[Listed]) -> list[dict[str, Any]]:
+    """Return recordings as what JSON has."""
+    return [{name: to_json(value) for name, value in asdict(item).items()} for item in found]
+
+
+def as_text(found: Sequence[Listed], width: int | None) -> str:
+    """Return recordings as a table for people. No control characters of them are in it."""
+    types = ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE", "BIGINT", "BIGINT", "VARCHAR")
+    fields = tuple(Field(name, kind) for name, kind in zip(Listed.__slots__, types, strict=True))
+    rows = [
+        (
+            item.recording,
+            item.host,
+            f"{item.started:%Y-%m-%d %H:%M:%S}" if item.started else None,
+            _rounded(item.seconds),
+            item.rows,
+            item.bytes,
+            item.state,
+        )
+        for item in found
+    ]
+    out = io.StringIO()
+    write_grid(fields, [rows], out, width)
+    return out.getvalue().rstrip("\n")
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

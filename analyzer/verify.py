@@ -1,0 +1,209 @@
+"""Hold a whole recording against its manifest and its coverage: what is damaged, what is missing, what can still be read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from analyzer.errors import AnalyzerError
+from analyzer.gaps import COLUMNS, Covered, Missing, covered, damage, holes, tail
+from analyzer.manifest import Manifest, Segment
+from analyzer.progress import Advance
+from analyzer.recording import open_store, read_manifest
+from analyzer.segment_check import Checked, check_segment
+from analyzer.store import Store, is_being_written
+from recorder.schema import MANIFEST, NANOSECONDS, TABLES
+
+# Two CPUs may take their times in another order than their places in the ring. More than this much is another thing.
+_DISORDER_NS = NANOSECONDS
+# A recorder that ends just now replaces the segments of two tables.
+_LOOKS = 3
+
+
+class State(StrEnum):
+    """What a recording is, in a word."""
+
+    WHOLE = "whole"
+    UNFINISHED = "unfinished"
+    BEING_WRITTEN = "being written"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a recording. ``damage`` says that it is not as it was written; the rest is worth knowing."""
+
+    where: str
+    what: str
+    damage: bool = True
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was found out about one recording."""
+
+    path: Path
+    id: str
+    recorder: str
+    state: State = State.WHOLE
+    segments: int = 0
+    rows: int = 0
+    bytes: int = 0
+    sound_segments: int = 0
+    sound_rows: int = 0
+    decodable_rows: int = 0
+    """Rows of damaged segments that can still be decoded; any value of them may be another one than was written."""
+    offset_ns: int | None = None
+    """What wall clock and CLOCK_BOOTTIME differ by."""
+    findings: list[Finding] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+
+    @property
+    def damaged(self) -> bool:
+        """Say whether something is not as it was written."""
+        return any(finding.damage for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a recording says of itself, as far as its sound segments go; start and end are CLOCK_BOOTTIME, the end None where it is not written."""
+
+    tracers: tuple[str, ...]
+    start_ns: int | None
+    end_ns: int | None
+    clean: bool
+    offset_ns: int | None
+    coverage: dict[str, Covered]
+
+
+def total_bytes(path: Path) -> int:
+    """Return how many bytes verifying the recording at ``path`` will read; 0 where that cannot be said yet."""
+    try:
+        return sum(segment.bytes for segment in read_manifest(open_store(path)).segments)
+    except AnalyzerError:
+        return 0
+
+
+def verify(path: Path, advance: Advance = lambda _: None, decode: bool = False) -> Verified:
+    """Read every byte of the recording at ``path`` and return what was found; with ``decode`` every value is decoded, too.
+
+    Raises AnalyzerError (65 or 77) only where nothing can be said at all: no recording, or one of a newer format.
+    """
+    store = open_store(path)
+    for look in range(1, _LOOKS + 1):
+        live = is_being_written(store.path)
+        manifest = read_manifest(store)
+        checked = check_all(store, manifest.segments, manifest.id, advance, decode)
+        if not live or look == _LOOKS or not any(item.faults for item in checked.values()):
+            break
+    return _judge(store, manifest, checked, live)
+
+
+def check_all(store: Store, segments: Sequence[Segment], recording_id: str, advance: Advance, decode: bool = False) -> dict[Segment, Checked]:
+    """Check all ``segments``, as many at once as there are CPUs."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda segment: check_segment(store, segment, recording_id, advance, decode), segments)
+        return dict(zip(segments, found, strict=True))
+
+
+def _judge(store: Store, manifest: Manifest, checked: dict[Segment, Checked], live: bool) -> Verified:
+    found = Verified(store.path, manifest.id, manifest.recorder)
+    sound = [segment for segment, result in checked.items() if not result.faults]
+    broken = [segment for segment, result in checked.items() if result.faults]
+    found.segments, found.rows, found.bytes = len(checked), sum(s.rows for s in checked), sum(s.bytes for s in checked)
+    found.sound_segments, found.sound_rows = len(sound), sum(s.rows for s in sound)
+    found.decodable_rows = sum(checked[segment].rows for segment in broken)
+    found.findings += [Finding(MANIFEST, fault.replace(f" of its {MANIFEST}", "")) for fault in manifest.faults]
+    found.findings += [Finding(segment.name, fault) for segment in broken for fault in checked[segment].faults]
+    if not checked:
+        found.findings.append(Finding(MANIFEST, "names no segment: none was closed yet", damage=False))
+    if manifest.torn and not live:
+        found.findings.append(Finding(MANIFEST, "its last line is cut off; the segment of that line is not used", damage=False))
+    found.findings += [Finding(name, what, damage=False) for name, what in _leftovers(store, manifest) if not live]
+    found.findings += _disorder(sound, checked)
+    facts = read_facts(store, sound)
+    found.offset_ns = facts.offset_ns
+    found.missing = [] if live else missing(facts, sound, broken)
+    found.findings += _coverage(facts, sound, intact=not found.damaged)
+    found.state = State.BEING_WRITTEN if live else State.WHOLE if facts.clean else State.UNFINISHED
+    if found.damaged:
+        found.state = State.DAMAGED
+    return found
+
+
+def _leftovers(store: Store, manifest: Manifest) -> Iterable[tuple[str, str]]:
+    for name in store.names():
+        if name.endswith(".parquet.tmp"):
+            yield name, "was open when the recorder was ended, and is no part of the recording"
+        elif name.endswith(".parquet") and name not in manifest.named:
+            yield name, "is not in the manifest, and no part of the recording"
+
+
+def _disorder(sound: Sequence[Segment], checked: dict[Segment, Checked]) -> list[Finding]:
+    """Return where times go back, from one row group to the next, by more than the order of CPUs explains."""
+    found = []
+    latest: dict[str, int] = {}
+    for segment in sorted(sound, key=lambda segment: (segment.table, int(segment.path.stem))):
+        if segment.table not in TABLES or not TABLES[segment.table].tracer:
+            continue
+        for first_ns, last_ns in checked[segment].spans_ns:
+            back_ns = latest.get(segment.table, last_ns) - last_ns
+            if back_ns > _DISORDER_NS:
+                found.append(Finding(segment.name, f"goes back in time by {back_ns / NANOSECONDS:.1f} s", damage=False))
+            latest[segment.table] = max(latest.get(segment.table, first_ns), last_ns)
+    return found
+
+
+def read_facts(store: Store, sound: Sequence[Segment]) -> Facts:
+    """Return what the tables recording, clock and coverage say, as far as their segments are sound."""
+    about = _rows(store, sound, "recording", ("tracers", "start_ns", "end_ns", "clean_end"))
+    clock = _rows(store, sound, "clock", ("boottime_ns", "realtime_ns"))
+    first = min(clock, key=lambda row: row["boottime_ns"], default=None)
+    offset_ns = first["realtime_ns"] - first["boottime_ns"] if first else None
+    last: dict[str, Any] = about[-1] if about else {"tracers": (), "start_ns": None, "end_ns": None, "clean_end": False}
+    coverage = covered(_rows(store, sound, "coverage", COLUMNS))
+    return Facts(tuple(last["tracers"]), last["start_ns"], last["end_ns"], bool(last["clean_end"]), offset_ns, coverage)
+
+
+def _rows(store: Store, sound: Sequence[Segment], table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, Any]] = []
+    for segment in (segment for segment in sound if segment.table == table):
+        with store.open(segment.name) as file, pq.ParquetFile(file) as parquet:
+            present = [name for name in columns if name in parquet.schema_arrow.names]
+            rows += [dict.fromkeys(columns) | row for row in parquet.read(columns=present).to_pylist()]
+    return rows
+
+
+def missing(facts: Facts, sound: Sequence[Segment], broken: Sequence[Segment]) -> list[Missing]:
+    """Return what the recording does not have: what damaged segments held, what was open at the end, what nobody covered."""
+    found = [] if facts.start_ns is None else damage(broken, facts.start_ns)
+    for of in facts.coverage.values():
+        found += of.unwritten
+        if facts.start_ns is not None:
+            found += holes(of, facts.start_ns, facts.end_ns)
+        if not any(segment.table == "coverage" for segment in broken):
+            found += tail(of, sound, broken)
+    return sorted(found, key=lambda item: (item.from_ns, item.table, item.to_ns))
+
+
+def _coverage(facts: Facts, sound: Sequence[Segment], intact: bool) -> list[Finding]:
+    """Return where a recording that ended cleanly, and is not damaged otherwise, has other rows than coverage says, or gaps in it."""
+    if not facts.clean or not intact:
+        return []
+    found = []
+    for of in facts.coverage.values():
+        rows = sum(segment.rows for segment in sound if segment.table == of.table)
+        if rows != of.rows:
+            found.append(Finding("coverage", f"counts {of.rows:,} rows of {of.table}, where {rows:,} are there"))
+        if facts.start_ns is not None and (gap := holes(of, facts.start_ns, facts.end_ns)):
+            found.append(Finding("coverage", f"does not tell of {of.table} for {sum(g.to_ns - g.from_ns for g in gap) / NANOSECONDS:.3f} s"))
+    asked = {table.name for table in TABLES.values() if table.tracer in facts.tracers}
+    found += [Finding("coverage", f"does not tell of {table}") for table in sorted(asked & {s.table for s in sound} - set(facts.coverage))]
+    return found

@@ -1,0 +1,25 @@
+"""Run verbs of ``bpftape`` as their entry point does, in this process: a table of many bad recordings would take minutes otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from functools import partial
+from pathlib import Path
+from subprocess import CompletedProcess
+from unittest import mock
+
+from analyzer.cli import run_app
+from recorder.bpftape import app  # with the recorder's verbs
+
+
+def verb(*arguments: str | Path) -> CompletedProcess[str]:
+    """Run ``bpftape`` with ``arguments`` and return its status and output."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    # The limit on memory is for a process of its own.
+    with mock.patch("resource.setrlimit"), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            run_app(partial(app, [str(word) for word in arguments], prog_name="bpftape"))
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return CompletedProcess(list(arguments), code, out.getvalue(), err.getvalue())
