@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import load
-from recorder import clocks
+from recorder import clocks, libraries
 from recorder.bpf_program import BpfProgram
+from recorder.compiler import compile_source, source_folder, source_text
 from recorder.decode import Decoder, record_dtype
 from recorder.drain import Cost, Covered, Drain
 from recorder.folder import RecordingFolder
@@ -57,12 +58,13 @@ class _PeakAnonymous(threading.Thread):
         return self.bytes
 
 
-def ours(program: BpfProgram, binary: Path, rate: int, seconds: float, folder: Path) -> Figures:
+def ours(binary: Path, rate: int, seconds: float, folder: Path) -> Figures:
     """Consume through the project's own drain, decoder and writer."""
+    program = BpfProgram(load.SOURCE, compile_source(load.SOURCE, load.declarations(), load.flags()))
     clock = clocks.snapshot()
     recording = RecordingFolder(folder)
     writer = Writer(recording, 5.0, lambda: None, None)
-    dtype = record_dtype(program.record_class("load"))
+    dtype = record_dtype(program.record_layout("load"))
     ring = Ring(program.ring_fd("load"), load.RING_BYTES, dtype.itemsize - 8)
     stream = Stream("load", ring, Decoder(load.TABLE, dtype, clock.offset_ns, {}))
     drain = Drain([Covered(stream, lambda: program.counters("load"), True)], writer, Cost(dict, lambda: recording.bytes), clock.offset_ns)
@@ -76,10 +78,11 @@ def ours(program: BpfProgram, binary: Path, rate: int, seconds: float, folder: P
     writer.finish()
     cpu = _cpu_seconds() - before
     events, lost = program.counters("load")
+    program.close()
     return {"made": made, "events": events, "lost": lost, "rows": stream.rows, "cpu_s": cpu, "bytes": recording.bytes}
 
 
-def callback(program: BpfProgram, binary: Path, rate: int, seconds: float, folder: Path) -> Figures:
+def callback(binary: Path, rate: int, seconds: float, folder: Path) -> Figures:
     """Consume as BCC's tools do, a Python call an event, and write the same columns to Parquet every 100,000 events."""
     folder.mkdir()
     fields = [column.name for column in load.TABLE.columns if column.name != "ts"]
@@ -117,20 +120,26 @@ def callback(program: BpfProgram, binary: Path, rate: int, seconds: float, folde
         if rows % 100_000 == 0:
             flush()
 
-    poll = program.consume("load", take)
-    program.attach_raw_tracepoint("sys_enter", "on_sys_enter")
+    os.environ["BCC_KERNEL_SOURCE"] = str(source_folder() / "stubs")
+    text = source_text(load.SOURCE, load.declarations())
+    program = libraries.load_bcc().BPF(text=text.encode(), cflags=[f"-I{source_folder()}", *load.flags(), "-DCALLBACK"])
+    ring = program["load_ring"]
+    ring.open_ring_buffer(lambda _context, data, _size: take(ring.event(data)))
+    program.attach_raw_tracepoint(tp=b"sys_enter", fn_name=b"on_sys_enter")
     before = _cpu_seconds()
     process = load.make(binary, rate, seconds, cpu=1)
     while process.poll() is None:
-        poll(10)
-    program.detach()
-    poll(100)
+        program.ring_buffer_poll(10)
+    program.detach_raw_tracepoint(b"sys_enter")
+    program.ring_buffer_poll(100)
     flush()
     writer.close()
     cpu = _cpu_seconds() - before
     assert process.stdout is not None
     made = int(process.stdout.read().split()[0])
-    events, lost = program.counters("load")
+    counters = program["load_counters"]
+    per_cpu = counters[counters.Key(0)]
+    events, lost = sum(cpu.events for cpu in per_cpu), sum(cpu.lost for cpu in per_cpu)
     return {"made": made, "events": events, "lost": lost, "rows": rows, "cpu_s": cpu, "bytes": (folder / "load.parquet").stat().st_size}
 
 
@@ -139,13 +148,11 @@ def main() -> None:
     kind, rate, seconds, folder = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4])
     binary = load.build(folder)
     os.sched_setaffinity(0, {0})
-    program = load.program(*(["-DCALLBACK"] if kind == "callback" else []))
     peak = _PeakAnonymous()
     peak.start()
     begin = time.monotonic()
-    figures = (callback if kind == "callback" else ours)(program, binary, rate, seconds, folder / "recording")
+    figures = (callback if kind == "callback" else ours)(binary, rate, seconds, folder / "recording")
     figures |= {"seconds": seconds, "wall_s": round(time.monotonic() - begin, 3), "peak_rss_anon_bytes": peak.stop()}
-    program.close()
     print(json.dumps(figures))
 
 

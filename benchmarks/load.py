@@ -8,8 +8,8 @@ import platform
 import subprocess
 from pathlib import Path
 
-from recorder.bpf_program import BpfProgram, source_folder
 from recorder.btf import Btf, relocate
+from recorder.compiler import source_folder
 from recorder.schema import TASK, TS, Column, Encoding, Table, Type
 
 HERE = Path(__file__).parent
@@ -33,20 +33,22 @@ TABLE = Table(
 )
 
 
-def program(*flags: str) -> BpfProgram:
-    """Compile the load's program."""
-    declarations = relocate((source_folder() / "kernel_types.h").read_text(), Btf.of_running_kernel())
-    return BpfProgram(
-        str(HERE / "load.bpf.c"),
-        declarations,
-        [
-            f"-DPAGE_SIZE={mmap.PAGESIZE}UL",
-            f"-DCPUS={os.cpu_count()}",
-            f"-DSYS_GETPPID={_SYS_GETPPID[platform.machine()]}",
-            f"-DRING_PAGES_load={RING_BYTES // mmap.PAGESIZE}",
-            *flags,
-        ],
-    )
+SOURCE = str(HERE / "load.bpf.c")
+
+
+def declarations() -> str:
+    """Return what goes in front of the load's program."""
+    return relocate((source_folder() / "kernel_types.h").read_text(), Btf.of_running_kernel())
+
+
+def flags() -> list[str]:
+    """Return the flags that the load's program is compiled with."""
+    return [
+        f"-DPAGE_SIZE={mmap.PAGESIZE}UL",
+        f"-DCPUS={os.cpu_count()}",
+        f"-DSYS_GETPPID={_SYS_GETPPID[platform.machine()]}",
+        f"-DRING_PAGES_load={RING_BYTES // mmap.PAGESIZE}",
+    ]
 
 
 def build(folder: Path) -> Path:

@@ -313,40 +313,34 @@ static __always_inline bool in_container(struct task_struct *task)
 #endif
 
 /*
- * Filters. Their maps belong to bpf/filters.c, which the recorder loads before the tracers when a filter was asked for; each
+ * Filters. Their maps are those of bpf/filters.c, which the recorder loads before the tracers when a filter was asked for; each
  * FILTER_<name> is defined when its option was given. Values of one option are alternatives, options must all hold.
  */
 struct comm_key {
 	char comm[TASK_COMM_LEN];
 };
 
-#ifdef OWNS_FILTERS /* set for bpf/filters.c */
-#define FILTER_MAP(key, leaf, name, entries) BPF_TABLE_PUBLIC("hash", key, leaf, name, entries)
-#else
-#define FILTER_MAP(key, leaf, name, entries) BPF_TABLE("extern", key, leaf, name, entries)
-#endif
-
 #ifdef FILTER_pid
-FILTER_MAP(u32, u8, filter_pid, FILTER_ENTRIES);
+BPF_TABLE("hash", u32, u8, filter_pid, FILTER_ENTRIES);
 #endif
 #ifdef FILTER_uid
-FILTER_MAP(u32, u8, filter_uid, FILTER_ENTRIES);
+BPF_TABLE("hash", u32, u8, filter_uid, FILTER_ENTRIES);
 #endif
 #ifdef FILTER_comm
-FILTER_MAP(struct comm_key, u8, filter_comm, FILTER_ENTRIES);
+BPF_TABLE("hash", struct comm_key, u8, filter_comm, FILTER_ENTRIES);
 #endif
 #ifdef FILTER_cgroup
-FILTER_MAP(u64, u8, filter_cgroup, FILTER_ENTRIES);
+BPF_TABLE("hash", u64, u8, filter_cgroup, FILTER_ENTRIES);
 #endif
 #ifdef FILTER_container
 /* By the id of a cgroup, with a bit set where that is one of v1, or by the inode of a pid namespace with the other one. */
 #define IS_PID_NS (1ULL << 63)
 #define IS_V1_CGROUP (1ULL << 62)
-FILTER_MAP(u64, u8, filter_container, FILTER_ENTRIES);
+BPF_TABLE("hash", u64, u8, filter_container, FILTER_ENTRIES);
 #endif
 #ifdef FILTER_followed
 /* The recorded command and its descendants, by tgid; the value is the process's start. */
-FILTER_MAP(u32, u64, followed, FILTER_ENTRIES);
+BPF_TABLE("hash", u32, u64, followed, FILTER_ENTRIES);
 #endif
 
 #define CGROUP_DEPTH 16

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from recorder import bpf_call, clocks, tracefs
-from recorder.bpf_program import BpfProgram, enable_statistics, source_folder
+from recorder.bpf_program import BpfProgram
 from recorder.btf import Btf, relocate
+from recorder.compiler import Compilation, NoCompiler, source_folder
 from recorder.decode import Decoder, record_dtype
 from recorder.drain import Covered, discard
 from recorder.errors import Exit, RecorderError
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 SMALL_RING_BYTES = MIB
 
+_FILTERS = "filters"
+"""What takes a tracer's place where a filter's own program is meant."""
 _FOLLOW_PROBES = (
     Probe("raw_tracepoint", "task_newtask", "follow_newtask", ()),
     Probe("raw_tracepoint", "sched_process_free", "follow_free", ()),
@@ -42,6 +46,8 @@ class Attached:
     tables: list[Covered] = field(default_factory=list)
     probes: list[dict[str, Any]] = field(default_factory=list)
     statistics: int | None = None
+    filter_maps: Mapping[str, int] = field(default_factory=dict)
+    """The maps of the filters, which all tracers look into."""
     follow: Callable[[int], None] | None = None
     """Begins to follow a process and its descendants, where that was asked for."""
     unfollowed: Callable[[], int] = lambda: 0
@@ -64,7 +70,7 @@ class Attached:
         """Write down with the probes that descendants were not followed, if so."""
         count = self.unfollowed()
         for probe in self.probes:
-            if count and probe["hook"] == str(_FOLLOW_PROBES[0]) and probe["tracer"] == "filters":
+            if count and probe["hook"] == str(_FOLLOW_PROBES[0]) and probe["tracer"] == _FILTERS:
                 probe["reason"] = f"{count:,} descendants were not followed: there were more than {ENTRIES:,} at once"
 
     def finally_run(self, probe: Probe, row: dict[str, Any], program: BpfProgram) -> None:
@@ -140,7 +146,7 @@ def _attach_probe(attached: Attached, program: BpfProgram, btf: Btf, probe: Prob
         return program.attach_tracepoint(probe.hook, probe.function)
     if probe.kind == "iterator" and not in_initial_pid_namespace():
         raise RecorderError("from inside a pid namespace only its own processes can be listed", code=Exit.BPF)
-    program_id = program.load_iterator(probe.function)
+    program_id = program.load_iterator(probe.function, btf)
     if probe.kind == "iterator":
         program.run_iterator(probe.function, make_room=attached.make_room)
     else:
@@ -185,14 +191,34 @@ def _counters(program: BpfProgram, table: str, functions: frozenset[str]) -> tup
     return events, lost + sum(program.misses(function) for function in functions)
 
 
-def _add_tracer(attached: Attached, name: str, declarations: str, flags: list[str], btf: Btf, options: Options, offset_ns: int) -> None:
+@contextmanager
+def _compilations(btf: Btf, options: Options) -> Iterator[dict[str, Compilation]]:
+    """Compile what ``options`` asks for, all of it side by side; give out each C file's compilation by its tracer."""
+    declarations = relocate((source_folder() / "kernel_types.h").read_text(), btf)
+    common = kernel_flags(btf, options)
+    flags = {_FILTERS: common} if options.filters.by_task else {}
+    for name in options.tracers:
+        tracer = all_tracers()[name]
+        rings = (f"-DRING_PAGES_{table}={_ring_bytes(tracer, table, options) // mmap.PAGESIZE}" for table in tracer.tables(options.argv))
+        flags[name] = [*common, *tracer.flags(btf), *rings]
+    started: dict[str, Compilation] = {}
+    try:
+        for name, words in flags.items():
+            started[name] = Compilation(f"{name}.c", declarations, words)
+        yield started
+    finally:
+        for compilation in started.values():
+            compilation.close()
+
+
+def _add_tracer(attached: Attached, name: str, compilation: Compilation, btf: Btf, options: Options, offset_ns: int) -> None:
     tracer = all_tracers()[name]
     probes = [probe for probe in tracer.probes if probe.when(btf)]
     derived = tracer.tables(options.argv)
-    sizes = {table: _ring_bytes(tracer, table, options) for table in derived}
     try:
-        flags = [*flags, *tracer.flags(btf), *(f"-DRING_PAGES_{table}={size // mmap.PAGESIZE}" for table, size in sizes.items())]
-        program = BpfProgram(f"{name}.c", declarations, flags)
+        program = BpfProgram(compilation.source, compilation.result(), attached.filter_maps)
+    except NoCompiler:
+        raise
     except RecorderError as error:
         _try_probes(attached, name, probes, partial(_refuse, error), options.required)
         return
@@ -201,8 +227,8 @@ def _add_tracer(attached: Attached, name: str, declarations: str, flags: list[st
         program.put(table, key, 1)
     covered = []
     for table, functions in derived.items():
-        dtype = record_dtype(program.record_class(table))
-        ring = _ring(program, table, sizes[table], dtype.itemsize - HEADER_BYTES)
+        dtype = record_dtype(program.record_layout(table))
+        ring = _ring(program, table, _ring_bytes(tracer, table, options), dtype.itemsize - HEADER_BYTES)
         stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
         functions_of = frozenset(probe.function for probe in probes if table in probe.tables and probe.misses_count)
         covered.append(Covered(stream, partial(_counters, program, table, functions_of), attached=False))
@@ -213,15 +239,16 @@ def _add_tracer(attached: Attached, name: str, declarations: str, flags: list[st
     attached.tables += covered
 
 
-def _add_filters(attached: Attached, declarations: str, flags: list[str], btf: Btf, options: Options) -> None:
-    program = BpfProgram("filters.c", declarations, [*flags, "-DOWNS_FILTERS"])
+def _add_filters(attached: Attached, compilation: Compilation, btf: Btf, options: Options) -> None:
+    program = BpfProgram(compilation.source, compilation.result())
     attached.programs.append(program)
-    for table, key in options.filters.map_keys("filters"):
+    attached.filter_maps = program.maps
+    for table, key in options.filters.map_keys(_FILTERS):
         program.put(table, key, 1)
     if options.filters.followed:
         attached.follow = partial(program.put, "followed", leaf=1)
         attached.unfollowed = lambda: program.counters("followed")[1]
-        _try_probes(attached, "filters", _FOLLOW_PROBES, partial(_attach_probe, attached, program, btf), required=True)
+        _try_probes(attached, _FILTERS, _FOLLOW_PROBES, partial(_attach_probe, attached, program, btf), required=True)
 
 
 def try_to_attach(options: Options, offset_ns: int, empty: Callable[[Sequence[Covered]], object] = discard) -> Attached:
@@ -232,16 +259,15 @@ def try_to_attach(options: Options, offset_ns: int, empty: Callable[[Sequence[Co
     Raise RecorderError (exit 70) where not all of what was asked for by name attached.
     """
     btf = Btf.of_running_kernel()
-    declarations = relocate((source_folder() / "kernel_types.h").read_text(), btf)
-    flags = kernel_flags(btf, options)
     attached = Attached(empty=empty)
     try:
-        if options.filters.by_task:
-            _add_filters(attached, declarations, flags, btf, options)
-        if options.statistics:
-            attached.statistics = enable_statistics()
-        for name in options.tracers:
-            _add_tracer(attached, name, declarations, flags, btf, options, offset_ns)
+        with _compilations(btf, options) as compilations:
+            if _FILTERS in compilations:
+                _add_filters(attached, compilations[_FILTERS], btf, options)
+            if options.statistics:
+                attached.statistics = bpf_call.enable_statistics()
+            for name in options.tracers:
+                _add_tracer(attached, name, compilations[name], btf, options, offset_ns)
     except BaseException:
         attached.close()
         raise

@@ -1,54 +1,41 @@
-"""The system call bpf(2), for the few things that BCC has no words for. Layouts are those of linux/bpf.h."""
+"""The system call bpf(2): numbers and layouts are those of linux/bpf.h.
+
+Everything that is made here is a descriptor, and gone from the kernel when this process is, however it ends.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
+import resource
+import struct
+import sys
+from contextlib import suppress
+from functools import cache
 
+from recorder.compiled import INSTRUCTION_BYTES, Map
 from recorder.errors import Exit, RecorderError
 
-TRACE_RAW_TP = 23
+TRACEPOINT, XDP, RAW_TRACEPOINT, TRACING = 5, 6, 17, 26
+"""Types of programs."""
+TRACE_RAW_TP, TRACE_ITER = 23, 28
+"""What a program of type TRACING is for."""
 
-_PROG_LOAD, _RAW_TRACEPOINT_OPEN = 5, 17
-_PROG_TYPE_TRACING = 26
-_INSTRUCTION_BYTES = 8
+XDP_FLAGS = {"generic": 1 << 1, "native": 1 << 2}
+
+_XDP_LINK = 37
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD = 0, 1, 2, 5
+_OBJ_GET_INFO, _RAW_TRACEPOINT_OPEN, _LINK_CREATE, _ENABLE_STATS, _ITER_CREATE = 15, 17, 28, 32, 33
+_STATS_RUN_TIME = 0
 _LOG_BYTES = 1 << 20
 _NAME_BYTES = 16
-_NUMBERS = {"x86_64": 321, "aarch64": 280}
-
-
-class _LoadProgram(ctypes.Structure):
-    """``union bpf_attr`` as BPF_PROG_LOAD takes it, up to attach_btf_id (Linux 5.5)."""
-
-    _fields_ = (
-        ("prog_type", ctypes.c_uint32),
-        ("insn_cnt", ctypes.c_uint32),
-        ("insns", ctypes.c_uint64),
-        ("license", ctypes.c_uint64),
-        ("log_level", ctypes.c_uint32),
-        ("log_size", ctypes.c_uint32),
-        ("log_buf", ctypes.c_uint64),
-        ("kern_version", ctypes.c_uint32),
-        ("prog_flags", ctypes.c_uint32),
-        ("prog_name", ctypes.c_char * _NAME_BYTES),
-        ("prog_ifindex", ctypes.c_uint32),
-        ("expected_attach_type", ctypes.c_uint32),
-        ("prog_btf_fd", ctypes.c_uint32),
-        ("func_info_rec_size", ctypes.c_uint32),
-        ("func_info", ctypes.c_uint64),
-        ("func_info_cnt", ctypes.c_uint32),
-        ("line_info_rec_size", ctypes.c_uint32),
-        ("line_info", ctypes.c_uint64),
-        ("line_info_cnt", ctypes.c_uint32),
-        ("attach_btf_id", ctypes.c_uint32),
-    )
-
-
-class _OpenRawTracepoint(ctypes.Structure):
-    """``union bpf_attr`` as BPF_RAW_TRACEPOINT_OPEN takes it."""
-
-    _fields_ = (("name", ctypes.c_uint64), ("prog_fd", ctypes.c_uint32), ("_padding", ctypes.c_uint32))
+_INFO_BYTES = 256
+# struct bpf_prog_info: where id, and run_time_ns, run_cnt and recursion_misses are. struct bpf_map_info: type to map_flags.
+_PROG_ID, _PROG_RUNS, _MAP_INFO = struct.Struct("=4xI"), struct.Struct("=192xQQQ"), struct.Struct("=I4xIIII")
+# The number of the call by machine; for none of these does another table of system calls exist that Python could use.
+_NUMBERS = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361}
 
 
 def is_known() -> bool:
@@ -56,42 +43,148 @@ def is_known() -> bool:
     return platform.machine() in _NUMBERS
 
 
-def _bpf(command: int, attributes: ctypes.Structure) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    return int(libc.syscall(_NUMBERS[platform.machine()], command, ctypes.byref(attributes), ctypes.sizeof(attributes)))
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
-def load_tracing(name: str, instructions: bytes, attach_type: int, type_id: int) -> int:
-    """Load a program of type TRACING for the type ``type_id`` of the kernel's BTF; return its descriptor.
+def _bpf(command: int, layout: str, *values: int | bytes) -> int:
+    """Make the call with attributes of that layout; return what it returns, and raise OSError where it fails."""
+    if (number := _NUMBERS.get(platform.machine())) is None:
+        raise OSError(errno.ENOSYS, f"the number of bpf(2) on {platform.machine()} is not known")
+    attributes = ctypes.create_string_buffer(struct.pack("=" + layout, *values))
+    result = int(_libc().syscall(number, command, attributes, len(attributes.raw) - 1))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def _charged(command: int, layout: str, *values: int | bytes) -> int:
+    """Do so; where the kernel charges what is made to RLIMIT_MEMLOCK (before 5.11) and refuses, lift the limit and try again."""
+    try:
+        return _bpf(command, layout, *values)
+    except PermissionError:
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        if resource.getrlimit(resource.RLIMIT_MEMLOCK) == unlimited:
+            raise
+        with suppress(OSError, ValueError):  # it takes CAP_SYS_RESOURCE
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
+        return _bpf(command, layout, *values)
+
+
+def make_map(spec: Map) -> int:
+    """Make a map; return its descriptor. Raise OSError where the kernel refuses."""
+    name = spec.name.encode()[: _NAME_BYTES - 1]
+    return _charged(_MAP_CREATE, "IIIIIII16s", spec.type, spec.key_bytes, spec.value_bytes, spec.max_entries, spec.flags, 0, 0, name)
+
+
+def lookup(fd: int, key: bytes, value_bytes: int) -> bytes:
+    """Return the value of ``key`` in a map; raise OSError where it has none (ENOENT) or the kernel refuses."""
+    key_buffer, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value_bytes)
+    _bpf(_MAP_LOOKUP, "I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value), 0)
+    return value.raw
+
+
+def update(fd: int, key: bytes, value: bytes) -> None:
+    """Set ``key`` to ``value`` in a map; raise OSError where it is full (E2BIG) or the kernel refuses."""
+    key_buffer, value_buffer = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
+    _bpf(_MAP_UPDATE, "I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0)
+
+
+def load(name: str, instructions: bytes, program_type: int, attach_type: int = 0, type_id: int = 0) -> int:
+    """Load a program; return its descriptor. One of type TRACING is for the type ``type_id`` of the kernel's BTF.
 
     Raise RecorderError (exit 70) with the verifier's last words where the kernel refuses.
     """
     code, licence = ctypes.create_string_buffer(instructions, len(instructions)), ctypes.create_string_buffer(b"GPL")
-    attributes = _LoadProgram(
-        prog_type=_PROG_TYPE_TRACING,
-        insn_cnt=len(instructions) // _INSTRUCTION_BYTES,
-        insns=ctypes.addressof(code),
-        license=ctypes.addressof(licence),
-        prog_name=name.encode()[: _NAME_BYTES - 1],
-        expected_attach_type=attach_type,
-        attach_btf_id=type_id,
-    )
-    fd = _bpf(_PROG_LOAD, attributes)
-    if fd >= 0:
-        return fd
-    reason = os.strerror(ctypes.get_errno())
+    short = name.encode()[: _NAME_BYTES - 1]
+
+    def attempt(log_level: int, log_bytes: int, log: int) -> int:
+        count, start = len(instructions) // INSTRUCTION_BYTES, ctypes.addressof(code)
+        head = (program_type, count, start, ctypes.addressof(licence), log_level, log_bytes, log, 0, 0, short, 0, attach_type)
+        return _charged(_PROG_LOAD, "IIQQIIQII16sIII4xQI4xQII", *head, 0, 0, 0, 0, 0, type_id)
+
+    try:
+        return attempt(0, 0, 0)
+    except OSError as error:
+        reason = error.strerror
     log = ctypes.create_string_buffer(_LOG_BYTES)
-    attributes.log_level, attributes.log_size, attributes.log_buf = 1, _LOG_BYTES, ctypes.addressof(log)
-    fd = _bpf(_PROG_LOAD, attributes)
-    if fd >= 0:
-        return fd
+    with suppress(OSError):
+        return attempt(1, _LOG_BYTES, ctypes.addressof(log))
     said = [line for line in log.value.decode("utf-8", "replace").split("\n") if line and not line.startswith("processed ")]
     raise RecorderError(f"{name} cannot be loaded: {reason}" + (f": {said[-1]}" if said else ""), code=Exit.BPF)
 
 
-def attach_tracing(program: int) -> int:
-    """Attach a program to what it was loaded for; return the link's descriptor. Raise RecorderError (exit 70) where the kernel refuses."""
-    link = _bpf(_RAW_TRACEPOINT_OPEN, _OpenRawTracepoint(prog_fd=program))
-    if link < 0:
-        raise RecorderError(f"it cannot be attached: {os.strerror(ctypes.get_errno())}", code=Exit.BPF)
-    return link
+def open_raw_tracepoint(program: int, name: str | None = None) -> int:
+    """Attach a program to the raw tracepoint ``name``, or to what it was loaded for; return the link's descriptor. Raise OSError if refused."""
+    hook = ctypes.create_string_buffer(name.encode()) if name else None
+    return _bpf(_RAW_TRACEPOINT_OPEN, "QI4x", ctypes.addressof(hook) if hook else 0, program)
+
+
+def open_iterator(program: int, map_fd: int | None = None) -> int:
+    """Return a descriptor; reading it to its end runs the iterator ``program`` over all that it is for, or over a map. Raise OSError if refused."""
+    info = ctypes.c_uint32(map_fd) if map_fd is not None else None  # union bpf_iter_link_info
+    link = _bpf(_LINK_CREATE, "IIIIQI4x", program, 0, TRACE_ITER, 0, ctypes.addressof(info) if info else 0, ctypes.sizeof(info) if info else 0)
+    try:
+        return _bpf(_ITER_CREATE, "II", link, 0)
+    finally:
+        os.close(link)
+
+
+def link_xdp(program: int, interface: int, mode: str) -> int:
+    """Attach an XDP program to the interface of that index, in the ``mode`` native or generic; return the link's descriptor.
+
+    The program leaves with the link, and that with this process, also when it is killed. Never takes another program's place.
+    Raise OSError where the kernel refuses.
+    """
+    return _bpf(_LINK_CREATE, "IIII", program, interface, _XDP_LINK, XDP_FLAGS[mode])
+
+
+def _info(fd: int) -> bytes:
+    info = ctypes.create_string_buffer(_INFO_BYTES)
+    _bpf(_OBJ_GET_INFO, "IIQ", fd, _INFO_BYTES, ctypes.addressof(info))
+    return info.raw
+
+
+def map_info(fd: int) -> tuple[int, int, int, int, int]:
+    """Return (type, bytes of a key, bytes of a value, entries, flags) of a map."""
+    return _MAP_INFO.unpack_from(_info(fd))
+
+
+def program_id(fd: int) -> int:
+    """Return the kernel's number of a program; 0 where it does not tell."""
+    with suppress(OSError):
+        return int(_PROG_ID.unpack_from(_info(fd))[0])
+    return 0
+
+
+def program_runs(fd: int) -> tuple[int, int, int]:
+    """Return (nanoseconds, runs, runs left out) of a program since it was loaded; zeros where the kernel does not count them."""
+    with suppress(OSError):
+        time_ns, runs, misses = _PROG_RUNS.unpack_from(_info(fd))
+        return time_ns, runs, misses
+    return 0, 0, 0
+
+
+def enable_statistics() -> int | None:
+    """Ask the kernel to count the runs of BPF programs, and the time they take; return a descriptor that holds it so, or None.
+
+    The kernel stops when the descriptor is closed, so nothing stays behind. Needs CAP_SYS_ADMIN and Linux 5.8.
+    """
+    with suppress(OSError):
+        return _bpf(_ENABLE_STATS, "I", _STATS_RUN_TIME)
+    return None
+
+
+def possible_cpus() -> int:
+    """Return how many values an entry of a per-CPU map has: one for each CPU that this machine may ever have."""
+    last = 0
+    with open("/sys/devices/system/cpu/possible") as file:
+        for part in file.read().strip().split(","):
+            last = max(last, int(part.rpartition("-")[2]))
+    return last + 1
+
+
+def words(data: bytes) -> list[int]:
+    """Return ``data`` as unsigned 64-bit numbers of this machine."""
+    return [int.from_bytes(data[at : at + 8], sys.byteorder) for at in range(0, len(data), 8)]

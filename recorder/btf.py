@@ -17,7 +17,7 @@ VMLINUX = Path("/sys/kernel/btf/vmlinux")
 
 _MAGIC = 0xEB9F
 _PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _TYPEDEF, _VOLATILE, _CONST, _RESTRICT = 2, 3, 4, 5, 6, 8, 9, 10, 11
-_FUNC_PROTO, _TYPE_TAG = 13, 18
+_FUNC, _FUNC_PROTO, _TYPE_TAG = 12, 13, 18
 _MODIFIERS = frozenset({_TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _TYPE_TAG})
 # Bytes that follow the 12-byte header of a type: (once, for each of its vlen elements). Kinds from linux/btf.h.
 _TRAILERS = {
@@ -54,6 +54,7 @@ class Btf:
         self._data = data
         self._positions = [0]
         self._names: dict[tuple[bool, str], int] = {}
+        self._functions: dict[int, int] = {}
         try:
             magic, _, _, header_len, type_off, type_len, str_off, str_len = struct.unpack_from("<HBBIIIII", data)
             if magic != _MAGIC:
@@ -86,6 +87,8 @@ class Btf:
             kind = (info >> 24) & 0x1F
             if kind in named and name:
                 self._names.setdefault((named[kind], self._string(name)), len(self._positions))
+            elif kind == _FUNC:
+                self._functions[name] = len(self._positions)
             elif kind == _ENUM and name:
                 self._names.setdefault((False, "enum " + self._string(name)), len(self._positions))
             self._positions.append(position)
@@ -144,6 +147,12 @@ class Btf:
             if self._string(offset) == name:
                 return int(value)
         return None
+
+    def function(self, name: str) -> int | None:
+        """Return the number of the type that stands for the function ``name``, None if there is none."""
+        # There are some sixty thousand, and one is asked for: it is looked up by where the strings have its name.
+        found = self._data.find(b"\0" + name.encode() + b"\0", self._strings)
+        return self._functions.get(found + 1 - self._strings) if found >= 0 else None
 
     def raw_tracepoint_type(self, name: str) -> int | None:
         """Return the number of the type that stands for the tracepoint ``name``, None if there is no such tracepoint."""

@@ -7,11 +7,13 @@ import ipaddress
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from recorder.compiled import Layout
 from recorder.ring import HEADER_BYTES
 from recorder.schema import Table, Type, arrow_schema
 
@@ -38,12 +40,12 @@ _STEP_ROWS = 8_192
 _BUFFER_TYPES: dict[Type, npt.DTypeLike] = {Type.BOOL: np.bool_, Type.INT32: np.int32, Type.INT64: np.int64}
 
 
-def record_dtype(record: type[ctypes.Structure]) -> np.dtype[np.void]:
-    """Return the numpy type of a ring's records, 8-byte header included, from the ctypes class of the C struct.
+def record_dtype(record: Layout | type[ctypes.Structure]) -> np.dtype[np.void]:
+    """Return the numpy type of a ring's records, 8-byte header included, from the C struct's layout or ctypes class.
 
     ``char`` arrays become byte strings (``S16``), other arrays stay arrays.
     """
-    plain = np.dtype(record)
+    plain = cast("np.dtype[np.void]", np.dtype(cast("Any", record)))
     names, formats, offsets = ["_header"], [np.dtype(np.uint64)], [0]
     assert plain.names
     assert plain.fields

@@ -1,4 +1,4 @@
-"""The libraries that come with the distribution, and where they are: BCC and libbpf.
+"""The library that comes with the distribution, and where it is: BCC.
 
 BCC is not from PyPI, where ``bcc`` is a crystallography library. It needs ctypes only, so it is loaded by its path into this isolated
 environment (``python3-bpfcc``, ``python3-bcc``).
@@ -6,7 +6,6 @@ environment (``python3-bpfcc``, ``python3-bcc``).
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
 import sys
@@ -18,7 +17,6 @@ from types import ModuleType
 from recorder.errors import Exit, RecorderError
 
 INSTALL_BCC = "install BCC: apt install python3-bpfcc (Debian, Ubuntu), dnf install python3-bcc (Fedora), pacman -S python-bcc (Arch)"
-INSTALL_LIBBPF = "install libbpf: apt install libbpf1 (Debian, Ubuntu), dnf install libbpf (Fedora), pacman -S libbpf (Arch)"
 
 
 def bcc_candidates() -> Iterator[Path]:
@@ -56,15 +54,3 @@ def load_bcc() -> ModuleType:
     if seen:
         raise RecorderError(f"the bcc at {seen[0]} is another package (no BPF in it)", INSTALL_BCC, Exit.BPF)
     raise RecorderError("BCC is not installed", INSTALL_BCC + ". The bcc of PyPI is another thing", Exit.BPF)
-
-
-def load_libbpf() -> ctypes.CDLL:
-    """Return the libbpf that comes with the distribution's BCC, which makes links; raise RecorderError (exit 70) where there is none."""
-    for name in ("libbpf.so.1", "libbpf.so.0"):
-        try:
-            lib = ctypes.CDLL(name, use_errno=True)
-        except OSError:
-            continue
-        if hasattr(lib, "bpf_link_create"):
-            return lib
-    raise RecorderError("libbpf is not installed, or is too old to make links", INSTALL_LIBBPF, Exit.BPF)

@@ -12,10 +12,18 @@ from recorder.mounts import mounts
 PLACE = Path("/sys/kernel/tracing")
 
 
+def _places() -> tuple[Path, ...]:
+    return PLACE, Path("/sys/kernel/debug/tracing")
+
+
 def is_mounted() -> bool:
-    """Say whether tracefs is somewhere where BCC finds it."""
-    places = {PLACE, Path("/sys/kernel/debug/tracing")}
-    return any(mount.path in places for mount in mounts("tracefs")) or any((place / "events").is_dir() for place in places)
+    """Say whether tracefs is at one of its usual places."""
+    return any(mount.path in _places() for mount in mounts("tracefs")) or any((place / "events").is_dir() for place in _places())
+
+
+def events() -> Path:
+    """Return the folder that has a folder for each category of tracepoints."""
+    return next((place / "events" for place in _places() if (place / "events").is_dir()), PLACE / "events")
 
 
 def mount() -> bool:

@@ -29,7 +29,7 @@ def examine() -> list[Check]:
         ("cgroups", host.cgroups),
     ):
         checks += collect(name, look)
-    checks += [bcc_check, *collect("bcc of PyPI", bpf.wrong_bcc), bpf.libbpf()]
+    checks += [bcc_check, *collect("bcc of PyPI", bpf.wrong_bcc)]
     if obstacle or btf is None:
         checks += [not_checked(name, str(obstacle)) for name in ("ring buffer", "XDP", "BPF run statistics")]
     else:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recorder import bpf_program, libraries, tracefs
+from recorder import bpf_call, libraries, tracefs
 from recorder.bpf_program import BpfProgram
 from recorder.btf import Btf, relocate
+from recorder.compiler import compile_source, source_folder
 from recorder.doctor.check import Check, Status, not_checked
 from recorder.errors import Exit, RecorderError
 from recorder.tracers import Probe, all_tracers
@@ -54,20 +55,6 @@ def wrong_bcc() -> Iterator[Check]:
         yield Check("bcc of PyPI", Status.NOTE, text, "pip uninstall bcc")
 
 
-def libbpf() -> Check:
-    """Find libbpf, which makes the links of XDP programs."""
-    try:
-        lib = libraries.load_libbpf()
-    except RecorderError as error:
-        return Check("libbpf", Status.MISSING, f"{error.message}; drops need it", error.hint)
-    try:
-        lib.libbpf_version_string.restype = ctypes.c_char_p
-        version = lib.libbpf_version_string().decode()
-    except AttributeError:  # older than 0.6
-        version = "found"
-    return Check("libbpf", Status.OK, version)
-
-
 def _options() -> Options:
     """Return what a plain ``record`` would ask for, with the smallest rings."""
     from recorder.session import Options
@@ -94,9 +81,10 @@ def programs(btf: Btf) -> Iterator[Check]:
     """Make a small ring, a program that writes to it, and an XDP program; attach the latter where nobody is."""
     from recorder.attach import kernel_flags
 
-    declarations = relocate((bpf_program.source_folder() / "kernel_types.h").read_text(), btf)
+    declarations = relocate((source_folder() / "kernel_types.h").read_text(), btf)
     try:
-        program = BpfProgram("doctor.c", declarations, [*kernel_flags(btf, _options()), "-DRING_PAGES_doctor=1"])
+        flags = [*kernel_flags(btf, _options()), "-DRING_PAGES_doctor=1"]
+        program = BpfProgram("doctor.c", compile_source("doctor.c", declarations, flags))
     except RecorderError as error:
         yield Check("ring buffer", Status.MISSING, _words(error.message), _refusal_fix(error.message), Exit.BPF)
         yield not_checked("XDP", "no map can be made")
@@ -110,7 +98,7 @@ def programs(btf: Btf) -> Iterator[Check]:
 
 def _ring(program: BpfProgram) -> Check:
     try:
-        program.load_raw_tracepoint("doctor_ring_program")
+        program.load("doctor_ring_program", bpf_call.RAW_TRACEPOINT)
     except RecorderError as error:
         return Check("ring buffer", Status.MISSING, f"made, but no program is taken: {_words(error.message)}", _refusal_fix(error.message), Exit.BPF)
     return Check("ring buffer", Status.OK, "made, and a program that writes to it loaded")
@@ -118,13 +106,13 @@ def _ring(program: BpfProgram) -> Check:
 
 def _xdp(program: BpfProgram, btf: Btf) -> Check:
     try:
-        program.load_xdp("doctor_xdp_program")
+        program.load("doctor_xdp_program", bpf_call.XDP)
     except RecorderError as error:
         return Check("XDP", Status.MISSING, f"no program is taken, so no packet can be dropped: {_words(error.message)}", _refusal_fix(error.message))
     if btf.struct("bpf_xdp_link") is None:
         return Check("XDP", Status.MISSING, "this kernel has no links for XDP, so no packet can be dropped", "boot Linux 5.9 or newer")
     try:
-        _in_own_namespace(_CLONE_NEWNET, "net", lambda: program.attach_generic_xdp("doctor_xdp_program", _LOOPBACK))
+        _in_own_namespace(_CLONE_NEWNET, "net", lambda: program.attach_xdp("doctor_xdp_program", _LOOPBACK, "generic"))
     except (RecorderError, OSError) as error:
         return Check("XDP", Status.MISSING, f"no program can be attached, so no packet can be dropped: {error}", _refusal_fix(str(error)))
     finally:
@@ -132,7 +120,7 @@ def _xdp(program: BpfProgram, btf: Btf) -> Check:
     return Check("XDP", Status.OK, "loaded, attached by a link to the loopback of a net namespace of its own, and detached")
 
 
-def _in_own_namespace(flag: int, kind: str, action: Callable[[], None]) -> None:
+def _in_own_namespace(flag: int, kind: str, action: Callable[[], object]) -> None:
     """Run ``action`` in a thread with a namespace of its own, which ends with the thread. Raise what it raises, and OSError."""
     raised: list[Exception] = []
 
@@ -153,10 +141,10 @@ def _in_own_namespace(flag: int, kind: str, action: Callable[[], None]) -> None:
 
 def statistics() -> Iterator[Check]:
     """Have the kernel time BPF programs for a moment."""
-    held = bpf_program.enable_statistics()
+    held = bpf_call.enable_statistics()
     if held is None:
         text = "the kernel does not time BPF programs for us: the cost table will not have their run times"
-        yield Check("BPF run statistics", Status.MISSING, text, "it takes CAP_SYS_ADMIN, Linux 5.8, and a libbcc that uses the distribution's libbpf")
+        yield Check("BPF run statistics", Status.MISSING, text, "it takes CAP_SYS_ADMIN and Linux 5.8")
         return
     os.close(held)
     yield Check("BPF run statistics", Status.OK, "the kernel times BPF programs when asked to")

@@ -13,7 +13,7 @@ import pytest
 from recorder import __version__, btf, doctor, libraries, mounts, privilege
 from recorder.doctor import as_json, as_text, bpf, host, summary, verdict
 from recorder.doctor.check import Check, Status, collect
-from recorder.errors import Exit, RecorderError
+from recorder.errors import Exit
 from recorder.tracers import Probe, Tracer, all_tracers
 
 OK = Check("kernel", Status.OK, "Linux")
@@ -88,15 +88,10 @@ def test_what_a_check_raises_becomes_a_line_behind_those_it_made(error: Exceptio
 
 @pytest.fixture
 def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take /proc, /sys, BTF, BCC and libbpf away, and the current folder."""
-
-    def no_libbpf() -> None:
-        raise RecorderError("libbpf is not installed", "apt install libbpf1", Exit.BPF)
-
+    """Take /proc, /sys, BTF and BCC away, and the current folder."""
     for module, name in ((host, "PROC"), (host, "SYS"), (mounts, "MOUNTINFO"), (btf, "VMLINUX"), (host, "VMLINUX")):
         monkeypatch.setattr(module, name, tmp_path / "absent")
     monkeypatch.setattr(privilege, "effective", lambda: next(iter(())))
-    monkeypatch.setattr(libraries, "load_libbpf", no_libbpf)
     monkeypatch.setenv("BPFTAPE_BCC", str(tmp_path / "absent"))
     libraries.load_bcc.cache_clear()
     gone = tmp_path / "gone"
@@ -112,7 +107,7 @@ def test_a_system_without_anything_still_gets_every_line() -> None:
     found = {check.name: check for check in checks}
     assert list(found)[:2] == ["kernel", "BTF"]
     assert {name for name, check in found.items() if check.status is Status.OK} == {"kernel"}
-    assert {name for name, check in found.items() if check.status is Status.MISSING} == {"BTF", "BCC", "libbpf"}
+    assert {name for name, check in found.items() if check.status is Status.MISSING} == {"BTF", "BCC"}
     assert found["disk"].text.startswith("not known: ")
     assert found["ring buffer"].text.startswith("not checked: needs ")
     assert found["hook clone:task"].text.endswith("BTF and BCC (iterator)")
@@ -238,18 +233,6 @@ def test_the_bcc_of_pypi_is_found_in_this_environment(
     monkeypatch.setenv("BPFTAPE_BCC", str(tmp_path / "absent"))
     found = [(check.text, check.fix) for check in bpf.wrong_bcc()]
     assert found == ([("bcc 1.4 of this environment is a crystallography library, and not used", "pip uninstall bcc")] if wrong else [])
-
-
-def test_libbpf_is_told_with_its_version_or_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    import ctypes
-
-    def none(name: str, **_: object) -> None:
-        raise OSError(f"{name}: cannot open shared object file")
-
-    monkeypatch.setattr(ctypes, "CDLL", none)
-    check = bpf.libbpf()
-    assert (check.status, check.code) == (Status.MISSING, Exit.OK)
-    assert "apt install libbpf1" in check.fix
 
 
 def test_json_is_valid_for_odd_texts() -> None:

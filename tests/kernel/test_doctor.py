@@ -13,18 +13,15 @@ from typing import Any
 
 import pytest
 
-from recorder import libraries
 from recorder.bpf_program import BpfProgram
 from recorder.btf import Btf
 from recorder.doctor import examine
-from recorder.errors import RecorderError
 from recorder.tracers import all_tracers
 from tests.kernel.bpf_ids import exists, held
 from tests.kernel.harness import eventually
 from tests.support import Cli
 
 # BCC takes text, and says in each call that it would rather have bytes.
-pytestmark = pytest.mark.filterwarnings("ignore:not a bytes object:DeprecationWarning")
 
 Found = dict[str, dict[str, Any]]
 
@@ -142,7 +139,7 @@ def net_namespaces() -> Iterator[int]:
 def test_nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     objects: set[tuple[str, int]] = set()
     namespaces: list[int] = []
-    close, attach_xdp = BpfProgram.close, BpfProgram.attach_generic_xdp
+    close, attach_xdp = BpfProgram.close, BpfProgram.attach_xdp
     before, opened = held(os.getpid()), descriptors()
     threads, mounts = threading.active_count(), Path("/proc/self/mountinfo").read_text()
 
@@ -150,13 +147,14 @@ def test_nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
         objects.update(held(os.getpid()) - before)
         close(program)
 
-    def noting_attach(program: BpfProgram, function: str, interface: int) -> None:
+    def noting_attach(program: BpfProgram, function: str, interface: int, mode: str) -> int:
         namespaces.append(Path("/proc/thread-self/ns/net").stat().st_ino)
-        attach_xdp(program, function, interface)
+        program_id = attach_xdp(program, function, interface, mode)
         objects.update(held(os.getpid()) - before)
+        return program_id
 
     monkeypatch.setattr(BpfProgram, "close", noting_close)
-    monkeypatch.setattr(BpfProgram, "attach_generic_xdp", noting_attach)
+    monkeypatch.setattr(BpfProgram, "attach_xdp", noting_attach)
     assert "missing" not in {check.status for check in examine() if check.name in ("ring buffer", "XDP")}
 
     kinds = [kind for kind, _ in objects]
@@ -189,15 +187,3 @@ def test_the_kernels_own_reason_is_said_when_it_refuses(monkeypatch: pytest.Monk
     assert "No such file or directory" in refused.text or "attach_btf_id 1 is not a typedef" in refused.text
     assert "a recording has no rows in clone" in refused.text
     assert checks["hook clone:sched_process_exec"].status == "ok"
-
-
-def test_xdp_is_missing_and_recording_goes_on_without_libbpf(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none() -> None:
-        raise RecorderError("libbpf is not installed", "apt install libbpf1")
-
-    monkeypatch.setattr(libraries, "load_libbpf", none)
-    checks = {check.name: check for check in examine()}
-    assert checks["XDP"].status == "missing"
-    assert "libbpf is not installed" in checks["XDP"].text
-    assert {checks[name].code for name in ("XDP", "libbpf")} == {0}
-    assert checks["ring buffer"].status == "ok"

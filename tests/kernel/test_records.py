@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 
 import pytest
 
 from recorder.attach import kernel_flags
-from recorder.bpf_program import BpfProgram, source_folder
 from recorder.btf import Btf, relocate
+from recorder.compiled import layout
+from recorder.compiler import compile_source, source_folder
 from recorder.session import Options
 from recorder.tracers import all_tracers
-from tests.recorder.c_structs import event_structs, layout
+from tests.recorder.c_structs import event_structs
 
 
-@pytest.mark.filterwarnings("ignore:not a bytes object:DeprecationWarning")  # BCC's own, of its callers' text
 @pytest.mark.parametrize("name", all_tracers())
 def test_bcc_derives_the_records_that_the_c_files_declare(name: str) -> None:
     tracer = all_tracers()[name]
     btf = Btf.of_running_kernel()
     tables = tracer.tables(True)
     flags = [*kernel_flags(btf, Options(Path(), (name,))), *tracer.flags(btf), *(f"-DRING_PAGES_{table}=1" for table in tables)]
-    program = BpfProgram(f"{name}.c", relocate((source_folder() / "kernel_types.h").read_text(), btf), flags)
-    try:
-        structs = event_structs(name)
-        assert set(structs) == set(tables)
-        for table, struct in structs.items():
-            derived = program.record_class(table)
-            assert layout(derived) == layout(struct), table
-            assert ctypes.sizeof(derived) == ctypes.sizeof(struct)
-    finally:
-        program.close()
+    compiled = compile_source(f"{name}.c", relocate((source_folder() / "kernel_types.h").read_text(), btf), flags)
+    structs = event_structs(name)
+    assert set(structs) == set(tables)
+    assert compiled.records == {table: layout(struct) for table, struct in structs.items()}

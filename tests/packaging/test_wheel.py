@@ -103,7 +103,7 @@ def test_the_commands_work_from_anywhere(installed: Cli, tmp_path: Path) -> None
 
 
 def test_the_installed_commands_use_the_installed_files(installed: Cli, tmp_path: Path) -> None:
-    code = "import recorder.bpf_program as program; print(program.source_folder())"
+    code = "import recorder.compiler as compiler; print(compiler.source_folder())"
     folder = installed("python", "-c", code, cwd=tmp_path).stdout.strip()
     assert Path(folder).is_relative_to(installed.scripts.parent)
     assert (Path(folder) / "clone.c").is_file()

@@ -10,7 +10,7 @@ from typing import Any
 
 from pycparser import CParser, c_ast
 
-from recorder.bpf_program import source_folder
+from recorder.compiler import source_folder
 
 _TYPES: dict[str, Any] = {"u8": ctypes.c_uint8, "u16": ctypes.c_uint16, "u32": ctypes.c_uint32, "u64": ctypes.c_uint64, "char": ctypes.c_char}
 _TYPES |= {"s8": ctypes.c_int8, "s16": ctypes.c_int16, "s32": ctypes.c_int32, "s64": ctypes.c_int64}

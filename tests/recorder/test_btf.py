@@ -146,3 +146,8 @@ def test_relocation_puts_each_member_where_the_kernel_has_it() -> None:
         "}; };\n"
         '_Static_assert(__builtin_offsetof(struct modified, deep) == 12, "modified.deep");\n'
     )
+
+
+def test_functions_are_found_by_their_whole_name() -> None:
+    assert Btf(KERNEL).function("do_it") == 10
+    assert [Btf(KERNEL).function(name) for name in ("do", "it", "do_it_again", "")] == [None] * 4
