@@ -39,6 +39,8 @@ struct context {
 	u64 memory_cgroup_id;
 	u32 pid_ns;
 	u32 uts_ns;
+	u32 pid_ns_level; /* tells apart namespaces that had one inode, one after the other */
+	u32 _padding;
 };
 
 struct nodename {
@@ -108,6 +110,7 @@ static __always_inline int look_at(struct task_struct *task, int otherwise)
 	context.cgroup_id = cgroup_kernfs_id(cgroup);
 	context.memory_cgroup_id = v1 ? cgroup_kernfs_id(v1) : 0;
 	context.pid_ns = task_pid_ns(task);
+	context.pid_ns_level = task_pid_ns_level(task);
 	context.uts_ns = READ(uts_ns, ns.inum);
 	bpf_probe_read_kernel_str(&nodename, sizeof(nodename), &uts_ns->name.nodename);
 	known = contexts.lookup(&context);
