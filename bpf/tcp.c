@@ -972,7 +972,7 @@ struct bpf_iter__tcp {
 	u32 uid;
 };
 
-/* Those that no process holds (any more, or yet), in this network namespace. */
+/* Those that no process holds (any more, or yet), in the network namespace that it is run in. */
 BPF_ITER(tcp)
 {
 #ifndef FILTERS_TASKS

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from recorder import bpf_call, clocks, tracefs
+from recorder import bpf_call, clocks, namespaces, tracefs
 from recorder.bpf_program import BpfProgram
 from recorder.btf import Btf, relocate
 from recorder.compiler import Compilation, NoCompiler, source_folder
@@ -148,10 +148,18 @@ def _attach_probe(attached: Attached, program: BpfProgram, btf: Btf, probe: Prob
         raise RecorderError("from inside a pid namespace only its own processes can be listed", code=Exit.BPF)
     program_id = program.load_iterator(probe.function, btf)
     if probe.kind == "iterator":
-        program.run_iterator(probe.function, make_room=attached.make_room)
+        _take_stock(attached, program, probe, row)
     else:
         attached.finally_run(probe, row, program)
     return program_id
+
+
+def _take_stock(attached: Attached, program: BpfProgram, probe: Probe, row: dict[str, Any]) -> None:
+    """Run an iterator; say in ``row`` where it could not be run."""
+    run = partial(program.run_iterator, probe.function, make_room=attached.make_room)
+    run()
+    if probe.in_each_net_ns and (failed := namespaces.in_all_others(run)):
+        row["reason"] = f"what no process holds is not listed in network namespaces that could not be visited: {failed}"
 
 
 Action = Callable[[Probe, dict[str, Any]], int]

@@ -40,7 +40,7 @@ TABLES = (
             Column("hook", Type.STRING, "Kind and name of the kernel hook, e.g. raw_tracepoint:task_newtask", kind=Kind.PLAIN),
             Column("tables", Type.STRINGS, "Tables whose rows need this probe", kind=Kind.PLAIN),
             Column("status", Type.CATEGORY, "attached or failed", kind=Kind.PLAIN),
-            Column("reason", Type.STRING, "Why it could not be attached", nullable=True, kind=Kind.MESSAGE),
+            Column("reason", Type.STRING, "Why it could not be attached, or what it does not see", nullable=True, kind=Kind.MESSAGE),
             Column("program_id", Type.INT32, "Kernel's id of the BPF program", nullable=True, kind=Kind.NUMBER),
             Column("attached_ns", Type.INT64, "When it was attached, CLOCK_BOOTTIME", "ns", True),
             Column("detached_ns", Type.INT64, "When it was detached, CLOCK_BOOTTIME; NULL while recording or after a kill", "ns", True),

@@ -33,6 +33,8 @@ class Probe:
     misses_count: bool = True
     """A run that the kernel left out counts as an event lost. Not where another program stands in, and the tracer finds what is missing."""
     is_stand_in: bool = False
+    in_each_net_ns: bool = False
+    """It is to be run in every network namespace, since it sees no other than its own."""
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.hook}" + (" (stand-in)" if self.is_stand_in else "")

@@ -93,7 +93,7 @@ TRACER = Tracer(
         Probe("tracepoint", "syscalls:sys_exit_accept", "on_sys_exit_accept", ("tcp_accept",)),
         Probe("tracepoint", "syscalls:sys_exit_accept4", "on_sys_exit_accept", ("tcp_accept",)),
         Probe("iterator", "task_file", "bpf_iter__task_file", ("tcp_socket",)),
-        Probe("iterator", "tcp", "bpf_iter__tcp", ("tcp_socket",)),
+        Probe("iterator", "tcp", "bpf_iter__tcp", ("tcp_socket",), in_each_net_ns=True),
         Probe("map_iterator", "sockets", "bpf_iter__bpf_map_elem", ("tcp_connect",)),
     ),
     tables=_tables,

@@ -158,7 +158,7 @@ def test_what_runs_in_a_cgroup_below_that_of_the_container_belongs_to_it(filtere
 
 
 def test_what_runs_in_a_pid_namespace_nested_in_that_of_the_container_belongs_to_it(filtered: Filtered) -> None:
-    for option in ("host name", "two", "all"):
+    for option in ("host name", "two"):
         recording = filtered.recordings[option]
         rows = recording.rows("exec", filename=true_path(), pid_ns_level=3)
         assert len(rows) == FURTHER["bare"], option

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
                 program.tell("end")
                 assert program.process.wait() == 0
             recording = running.stop()
-        yield Held(recording, {name: row | {"net_ns": place.inode} for name, row in holders.items()}, listed)
+        inodes = {"host": Path("/proc/self/ns/net").stat().st_ino, "namespace": place.inode}
+        yield Held(recording, {name: row | {"net_ns": inodes[name]} for name, row in holders.items()}, listed)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -126,10 +128,12 @@ def test_their_ends_have_owner_and_direction_and_all_their_bytes(held: Held, pla
         assert server["comm"] == sockets[who["server"]]["comm"]
 
 
-def test_a_connection_that_nobody_has_accepted_is_nobodys(held: Held) -> None:
-    who = held.holders["host"]
+@pytest.mark.parametrize("place", PLACES)
+def test_a_connection_that_nobody_has_accepted_is_nobodys(held: Held, place: str) -> None:
+    who = held.holders[place]
     sport, dport = who["sports"]["waits"], who["dports"]["waits"]
     row = only(of(held.recording, "tcp_socket", sport=dport, dport=sport))
+    assert row["net_ns"] == who["net_ns"]
     assert (row["pid"], row["comm"], row["ppid"], row["uid"]) == (None, None, None, None)
     assert (row["state"], row["direction"], row["saddr"]) == ("established", "inbound", "127.0.0.1")
     close = only(of(held.recording, "tcp_close", sport=dport, dport=sport))
@@ -166,3 +170,41 @@ def test_more_sockets_than_a_ring_holds_are_all_listed_once(tmp_path: Path) -> N
     assert sum(row["bytes"] for row in coverage) > 1 << 20
     assert sum(row["events"] for row in coverage) == len(recording.table("tcp_socket"))
     assert_complete(recording)
+
+
+# Both ends are closed where nothing arrives any more, and their process ends: the kernel alone goes on with them.
+ORPHANS = """
+import socket, subprocess
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
+accepted, _ = server.accept()
+subprocess.run(["nft", "insert rule inet fates input meta l4proto tcp drop"], check=True)
+client.close()
+accepted.close()
+"""
+
+
+def test_orphans_in_a_namespace_without_a_process_are_listed(tmp_path: Path) -> None:
+    with namespace() as place:
+        place.command(sys.executable, "-c", ORPHANS)
+        lines = [line.split() for line in place.command("ss", "-tanH").splitlines()]
+        with recorder(tmp_path / "r.bpftape", "--tracers", "tcp") as running:
+            recording = running.stop()
+        rows = recording.rows("tcp_socket", net_ns=place.inode)
+    assert {row["pid"] for row in rows} == {None}
+    listed = {(end(words[3]), end(words[4])) for words in lines}
+    assert [words[0] for words in lines] == ["FIN-WAIT-1"] * 2
+    assert {((row["saddr"], row["sport"]), (row["daddr"], row["dport"])) for row in rows} == listed
+    assert {probe["reason"] for probe in recording.table("probe")} == {None}
+
+
+def test_namespaces_that_cannot_be_visited_are_named(tmp_path: Path) -> None:
+    without = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+    with namespace() as place, recorder(tmp_path / "r.bpftape", wrapper=without) as running:
+        inode = place.inode
+        recording = running.stop()
+    (probe,) = recording.rows("probe", hook="iterator:tcp")
+    assert probe["status"] == "attached"
+    assert "could not be visited" in probe["reason"]
+    assert f"net:[{inode}] (Operation not permitted)" in probe["reason"]
+    assert "could not be visited" in running.said()

@@ -14,6 +14,7 @@ TEXT = """\
 30 22 0:26 / /sys/fs/cgroup/unified rw,nosuid shared:9 master:1 - cgroup2 cgroup2 rw,nsdelegate
 31 22 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
 32 22 0:28 / /home/me/odd\r\x0c\x1c\u2028\u2003name - rw - fuse.sshfs host:/ rw,user_id=1000
+34 22 0:4 net:[4026532401] /run/netns/one rw - nsfs nsfs rw
 33 22 0:29 / /mnt/a\\040b rw - tmpfs none rw
 """
 
@@ -25,4 +26,5 @@ def test_mounts_of_the_kinds_asked_for_are_found(tmp_path: Path, monkeypatch: py
         Mount("cgroup2", Path("/sys/fs/cgroup/unified"), ("rw", "nsdelegate")),
         Mount("cgroup", Path("/sys/fs/cgroup/memory"), ("rw", "memory")),
     ]
+    assert mounts("nsfs") == [Mount("nsfs", Path("/run/netns/one"), ("rw",), "net:[4026532401]")]
     assert mounts("no such kind") == []
