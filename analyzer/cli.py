@@ -151,13 +151,17 @@ def run_app(command: Callable[[], object]) -> None:
     try:
         command()
     except AnalyzerError as error:
-        # The message may hold names and text from a stranger's file.
-        print(f"error: {printable(error.message)}", file=sys.stderr)
-        if error.excerpt:
-            print(error.excerpt, file=sys.stderr)
-        if error.hint:
-            print(f"hint: {printable(error.hint)}", file=sys.stderr)
+        print_error(error)
         sys.exit(int(error.code))
+
+
+def print_error(error: AnalyzerError) -> None:
+    """Print what failed and what to do next, on stderr. The message may hold names and text from a stranger's file."""
+    print(f"error: {printable(error.message)}", file=sys.stderr)
+    if error.excerpt:
+        print(error.excerpt, file=sys.stderr)
+    if error.hint:
+        print(f"hint: {printable(error.hint)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

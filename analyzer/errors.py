@@ -16,6 +16,7 @@ class Exit(IntEnum):
     OUTPUT = 73
     IO = 74
     PERMISSION = 77
+    INTERRUPTED = 130
 
 
 class AnalyzerError(Exception):

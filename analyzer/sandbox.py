@@ -102,6 +102,10 @@ class Sandbox:
         for folder in self._open_folders:
             os.close(folder)
 
+    def interrupt(self) -> None:
+        """Stop the statement that is running, from another thread."""
+        self._connection.interrupt()
+
     def remove_spilled(self) -> None:
         """Remove the folder that large sorts spill into."""
         if self._spill:

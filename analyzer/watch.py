@@ -1,4 +1,4 @@
-"""End a statement that should run no longer: when its time is over."""
+"""End a statement that should run no longer: when its time is over, or at Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from analyzer.errors import Exit
+from analyzer.interrupt import interruptible
 from analyzer.sql_error import timed_out
 from analyzer.text import printable
 
@@ -21,7 +22,16 @@ _GRACE_S = 5.0
 
 @contextlib.contextmanager
 def watched(sandbox: Sandbox, title: str) -> Iterator[None]:
-    """End the process when it is still here well after its time: DuckDB cannot interrupt itself inside of one long function call."""
+    """Let Ctrl-C stop what runs inside, and end the process when it is still here well after its time.
+
+    The latter since DuckDB cannot interrupt itself inside of one long function call. Raises AnalyzerError, exit code 130, at Ctrl-C.
+    """
+    with interruptible(sandbox, title), _timed(sandbox, title):
+        yield
+
+
+@contextlib.contextmanager
+def _timed(sandbox: Sandbox, title: str) -> Iterator[None]:
     if not sandbox.timeout_s:
         yield
         return

@@ -84,7 +84,15 @@ def test_the_metadata_names_version_licence_and_dependencies(metadata: Message) 
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
     required = metadata.get_all("Requires-Dist") or []
-    assert {requirement.rstrip("<>=.,0123456789") for requirement in required} == {"duckdb", "numpy", "pyarrow", "rich", "typer"}
+    assert {requirement.rstrip("<>=.,0123456789") for requirement in required} == {
+        "duckdb",
+        "numpy",
+        "prompt-toolkit",
+        "pyarrow",
+        "pygments",
+        "rich",
+        "typer",
+    }
     assert any(set(requirement.removeprefix("duckdb").split(",")) == {">=2", "<3"} for requirement in required)
 
 
