@@ -741,6 +741,15 @@ static __always_inline struct sock *file_socket(struct file *file, bool *is_mptc
 	return sk;
 }
 
+/* The peer's port of the socket behind a file, whatever its flows are. */
+static __always_inline u16 peer_port(struct file *file)
+{
+	struct socket *socket = (struct socket *)PEEK(file, private_data);
+	struct sock *sk = PEEK(socket, sk);
+
+	return __builtin_bswap16(PEEK(sk, __sk_common.skc_dport));
+}
+
 #define SOCKADDR_IN_SIZE 16
 #define SOCKADDR_IN6_SIZE 24 /* the kernel takes it without its scope */
 
@@ -887,6 +896,8 @@ int on_sys_exit_accept(struct syscall_exit *ctx)
 		return 0;
 	fill_common((struct event_common *)&accepted, task);
 	is_closed = read_socket(&accepted, sk, false) == TCP_CLOSE;
+	if (is_mptcp && !accepted.dport) /* its flow was reset and has forgotten the peer's port, itself it has not */
+		accepted.dport = peer_port(file);
 	if (!ends_wanted(ENDPOINTS_OF(&accepted), DIRECTION_INBOUND))
 		return 0;
 	accepted.direction = DIRECTION_INBOUND;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -15,6 +16,24 @@ PORT, MPTCP_PORT = LISTENING[:2]
 MPTCP = 262
 
 
+# An MPTCP connection that is reset (SO_LINGER of no time) before it is accepted; say both ends as the client and accept(2) know them.
+RESET = f"""
+import json, select, socket, struct
+server = socket.socket(proto={MPTCP})
+server.bind(("127.0.0.1", 0))
+server.listen()
+client = socket.socket(proto={MPTCP})
+client.connect(server.getsockname())
+client.send(b"x")
+dport = client.getsockname()[1]
+client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+client.close()
+accepted, peer = server.accept()
+select.select([accepted], [], [], 60)
+print(json.dumps([accepted.getsockname()[1], dport, peer[1]]))
+"""
+
+
 @dataclass
 class Opened:
     recording: Recording
@@ -23,6 +42,7 @@ class Opened:
     mptcp_accepted: list[tuple[int, int]]
     server_pid: int
     mptcp_server_pid: int
+    reset: list[int]
     active: int
     """Fast opens that the kernel counts at the client's side."""
 
@@ -44,12 +64,13 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
                 assert server.process.stdin
                 server.process.stdin.close()
                 accepted.append([(sport, dport) for sport, dport in server.hear()])
+        reset = json.loads(place.command(sys.executable, "-c", RESET))
         counted = place.command("cat", "/proc/net/netstat")
         recording = running.stop()
     names, values = (line.split() for line in counted.splitlines() if line.startswith("TcpExt:"))
     active = int(dict(zip(names, values, strict=True))["TCPFastOpenActive"])
     pids = [server.pid for server in servers]
-    return Opened(recording, {row["case"]: row for row in attempts}, accepted[0], accepted[1], pids[0], pids[1], active)
+    return Opened(recording, {row["case"]: row for row in attempts}, accepted[0], accepted[1], pids[0], pids[1], reset, active)
 
 
 def test_each_attempt_is_one_row_marked_for_what_it_is(opened: Opened) -> None:
@@ -89,6 +110,14 @@ def test_an_mptcp_connection_is_accepted_by_the_process_that_took_it(opened: Ope
     rows = of(opened.recording, "tcp_accept", sport=MPTCP_PORT)
     assert [(row["pid"], row["dport"], row["daddr"]) for row in rows] == [(opened.mptcp_server_pid, peer, "127.0.0.1") for peer in peers]
     assert rows[0]["is_mptcp"] is True
+
+
+def test_an_mptcp_connection_that_is_dead_when_it_is_accepted_has_its_peers_port(opened: Opened) -> None:
+    sport, dport, told = opened.reset
+    assert dport == told
+    row = only(of(opened.recording, "tcp_accept", sport=sport))
+    assert (row["dport"], row["daddr"], row["is_mptcp"], row["is_closed"]) == (dport, "127.0.0.1", True, True)
+    assert only(of(opened.recording, "tcp_close", sport=sport))["dport"] == dport
 
 
 def test_fast_opens_are_accepted_like_others(opened: Opened) -> None:
