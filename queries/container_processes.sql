@@ -18,11 +18,20 @@
 -- Parameters: none
 -- Caveats: A container is a pid namespace below the host's, or a cgroup that a runtime made: browsers and build tools make pid namespaces, too. A process that moved to
 --   another is in the last that it was seen in. A child that neither executed anything nor ended is not here.
+--   On hosts with cgroup v1 and v2, containers that only v1 tells apart and that share a pid namespace, with each other or with the host, are not named (pid_ns
+--   NUMBER) or not here.
 WITH seen AS (
     SELECT
         recording_id, ts_ns, cgroup_id, pid_ns, uts_ns, nodename, container_id, name,
         -- Who makes a container inside of this one has its host name first: it is not this one's.
-        CASE WHEN max(pid_ns_level) OVER (PARTITION BY recording_id, uts_ns) > pid_ns_level THEN 1 ELSE 0 END AS is_inner
+        CASE WHEN max(pid_ns_level) OVER (PARTITION BY recording_id, uts_ns) > pid_ns_level THEN 1 ELSE 0 END AS is_inner,
+        -- Containers that only their groups of cgroup v1 tell apart, which are not in other tables' rows: from each other, or from the host's processes.
+        CASE
+            WHEN min(container_id) OVER (PARTITION BY recording_id, cgroup_id, pid_ns) <> max(container_id) OVER (PARTITION BY recording_id, cgroup_id, pid_ns)
+                THEN 1
+            WHEN pid_ns_level = 0 AND memory_cgroup_id IS NOT NULL AND position(container_id IN cgroup_path) = 0 THEN 1
+            ELSE 0
+        END AS is_mixed
     FROM container
 ),
 contexts AS (
@@ -33,6 +42,7 @@ contexts AS (
         row_number() OVER (PARTITION BY c.recording_id, c.cgroup_id, c.pid_ns ORDER BY c.is_inner, c.ts_ns DESC, c.nodename, c.uts_ns) AS latest
     FROM seen c
     LEFT JOIN recording r ON r.recording_id = c.recording_id
+    WHERE c.is_mixed = 0
 ),
 steps AS (
     SELECT

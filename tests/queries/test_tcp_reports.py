@@ -22,7 +22,7 @@ START = 1000 * SECOND
 CANNED = read_rows()
 META = {table: CANNED[table] for table in ("recording", "probe", "clock", "coverage")}
 
-_TABLES = ("tcp_connect", "tcp_accept", "tcp_socket", "tcp_close", "container")
+_TABLES = ("tcp_connect", "tcp_accept", "tcp_socket", "tcp_close", "container", "exit")
 
 CLIENT, SERVER = ("10.1.0.1", 40000), ("10.1.0.2", 80)
 
@@ -239,20 +239,35 @@ def in_v1(at_s: float, container_id: str, pid_ns: int, level: int) -> tuple[str,
     return context(at_s, CANNED["recording"][0]["host"], pid_ns, 50, level, **own)
 
 
-@pytest.mark.parametrize("report", ["container_connects", "service_map"])
+def ended(at_s: float, **values: Any) -> tuple[str, Row]:
+    own = {"pid": 7, "start_ns": START, "cgroup_id": 1, "ts_ns": START + round(at_s * SECOND)}
+    return "exit", CANNED["exit"][0] | own | values
+
+
+# Reports that name containers, with the column that does.
+NAMING = {"container_connects": "container", "service_map": "client_container", "container_processes": "container", "containers": "container"}
+
+
+def named(folder: Path, report: str, *events: tuple[str, Row]) -> list[str | None]:
+    return [found[NAMING[report]] for found in results(folder, report, events)]
+
+
+@pytest.mark.parametrize("report", NAMING)
 def test_a_container_that_only_v1_knows_is_named_by_its_pid_namespace(report: str, tmp_path: Path) -> None:
-    column = "container" if report == "container_connects" else "client_container"
-    events = [in_v1(0, "a" * 64, 5, 1), in_v1(0, "b" * 64, 6, 1), connect(1, pid_ns=5, pid_ns_level=1), connect(2, pid_ns=6, pid_ns_level=1)]
-    assert [found[column] for found in results(tmp_path, report, events)] == ["a" * 12, "b" * 12]
+    events = [in_v1(0, "a" * 64, 5, 1), in_v1(0, "b" * 64, 6, 1)]
+    for pid_ns in (5, 6):
+        events += [connect(1, pid_ns=pid_ns, pid_ns_level=1), ended(2, pid=pid_ns, pid_ns=pid_ns, pid_ns_level=1)]
+    assert sorted(map(str, named(tmp_path, report, *events))) == ["a" * 12, "b" * 12]
 
 
-@pytest.mark.parametrize("report", ["container_connects", "service_map"])
+@pytest.mark.parametrize("report", NAMING)
 def test_containers_that_only_v1_tells_apart_are_not_taken_for_each_other_or_for_the_host(report: str, tmp_path: Path) -> None:
-    column = "container" if report == "container_connects" else "client_container"
-    pods = [in_v1(0, "a" * 64, 5, 1), in_v1(0, "b" * 64, 5, 1), connect(1, pid_ns=5, pid_ns_level=1)]
-    assert [found[column] for found in results(tmp_path, report, pods)] == ["pid_ns 5"]
-    with_the_host = [in_v1(0, "a" * 64, 1, 0), connect(1, comm="containerd", pid_ns=1, pid_ns_level=0)]
-    assert [found[column] for found in results(tmp_path, report, with_the_host)] == ([] if report == "container_connects" else [None])
+    pods = [in_v1(0, "a" * 64, 5, 1), in_v1(0, "b" * 64, 5, 1)]
+    there = {"pid_ns": 5, "pid_ns_level": 1}
+    assert named(tmp_path, report, *pods, connect(1, **there), ended(2, **there)) == ["pid_ns 5"]
+    engine = {"comm": "containerd", "pid_ns": 1, "pid_ns_level": 0}
+    found = named(tmp_path, report, in_v1(0, "a" * 64, 1, 0), connect(1, **engine), ended(2, **engine))
+    assert found == ([None] if report == "service_map" else [])
 
 
 def test_percentiles_are_latencies_that_were_measured(tmp_path: Path) -> None:
