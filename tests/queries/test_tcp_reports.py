@@ -263,9 +263,9 @@ def test_a_container_that_only_v1_knows_is_named_by_its_pid_namespace(report: st
 @pytest.mark.parametrize("report", NAMING)
 def test_containers_that_only_v1_tells_apart_are_not_taken_for_each_other_or_for_the_host(report: str, tmp_path: Path) -> None:
     pods = [in_v1(0, "a" * 64, 5, 1), in_v1(0, "b" * 64, 5, 1)]
-    there = {"pid_ns": 5, "pid_ns_level": 1}
+    there: dict[str, Any] = {"pid_ns": 5, "pid_ns_level": 1}
     assert named(tmp_path, report, *pods, connect(1, **there), ended(2, **there)) == ["pid_ns 5"]
-    engine = {"comm": "containerd", "pid_ns": 1, "pid_ns_level": 0}
+    engine: dict[str, Any] = {"comm": "containerd", "pid_ns": 1, "pid_ns_level": 0}
     found = named(tmp_path, report, in_v1(0, "a" * 64, 1, 0), connect(1, **engine), ended(2, **engine))
     assert found == ([None] if report == "service_map" else [])
 
