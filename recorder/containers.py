@@ -6,6 +6,7 @@ import ctypes
 import difflib
 import os
 import re
+import shlex
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -145,7 +146,7 @@ def find(wanted: str, containers: Sequence[Running]) -> list[Running]:
 
     A whole name beats a beginning. Raise RecorderError (exit 2) when there is none, or when a beginning fits several ids.
     """
-    shown = f"--container {printable(wanted)}" if wanted else "--container ''"
+    shown = f"--container {printable(shlex.quote(wanted))}"
     if not wanted:
         raise RecorderError(f"{shown}: a name has at least one character", _suggestion(wanted, containers))
     ours = os.uname().nodename

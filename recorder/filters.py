@@ -112,6 +112,10 @@ def parse(wishes: Wishes) -> Filters:
         raise RecorderError(f"{option}: process ids in this pid namespace are not those that the kernel records", hint)
     if wishes.family not in (None, 4, 6):
         raise RecorderError(f"--family {wishes.family}: there are 4 and 6", "try: --family 4")
+    networks = tuple(_network(network) for network in wishes.daddr)
+    if wishes.family and networks and wishes.family not in {network.version for network in networks}:
+        hint = f"leave one of them out, or try: --family {networks[0].version}"
+        raise RecorderError(f"--family {wishes.family} and --daddr {wishes.daddr[0]}: nothing is both", hint)
     return Filters(
         pid=tuple(_pid(pid) for pid in wishes.pid),
         comm=tuple(_comm(comm) for comm in wishes.comm),
@@ -121,16 +125,21 @@ def parse(wishes: Wishes) -> Filters:
         containers=wishes.containers_only,
         followed=wishes.follow_children,
         port=tuple(sorted({port for ports in wishes.port for port in _ports(ports)})),
-        daddr=tuple(_network(network) for network in wishes.daddr),
+        daddr=networks,
         family=wishes.family,
         words=wishes.words(),
     )
 
 
+def _is_number(text: str) -> bool:
+    """Say whether a text is a number in digits, those of ASCII: other scripts' are somebody's typing error."""
+    return text.isascii() and text.isdecimal()
+
+
 def _ports(text: str) -> range:
     """Return the ports of ``443`` or ``8000-8100``."""
     low, dash, high = text.partition("-")
-    if low.isdecimal() and (high.isdecimal() or not dash):
+    if _is_number(low) and (_is_number(high) or not dash):
         ports = range(int(low), int(high or low) + 1)
         if ports and ports[0] >= 1 and ports[-1] <= _LARGEST_PORT:
             return ports
@@ -142,7 +151,7 @@ def _ports(text: str) -> range:
 def _network(text: str) -> IPNetwork:
     """Return the network of an address or a CIDR."""
     if "%" in text:
-        raise RecorderError(f"--daddr {text}: a zone cannot be filtered by", f"try: --daddr {text.partition('%')[0]}")
+        raise RecorderError(f"--daddr {shlex.quote(text)}: a zone cannot be filtered by", f"try: --daddr {shlex.quote(text.partition('%')[0])}")
     try:
         network = ipaddress.ip_network(text)
         if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):  # on the wire that is IPv4
@@ -152,7 +161,7 @@ def _network(text: str) -> IPNetwork:
         hint = "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"
         with contextlib.suppress(ValueError):
             hint = f"did you mean {ipaddress.ip_network(text, strict=False)}?"
-        raise RecorderError(f"--daddr {text}: {error}", hint) from error
+        raise RecorderError(f"--daddr {shlex.quote(text)}: {error}", hint) from error
 
 
 def _prefix_key(network: IPNetwork) -> bytes:
@@ -177,7 +186,20 @@ def _containers(names: Sequence[str]) -> tuple[int, ...]:
         for path in paths
     }
     bare = {_IS_PID_NS | container.pid_ns for container in found if not container.container_id}
-    return tuple({_cgroup(path, kind) | (_IS_V1_CGROUP if kind == "cgroup" else 0) for kind, path in groups} | bare)
+    keys = {_group_key(path, kind) for kind, path in groups} | bare
+    if keys == {None}:
+        raise RecorderError(f"--container {shlex.quote(names[0])}: it has ended meanwhile", "start it, then record")
+    return tuple(key for key in keys if key is not None)
+
+
+def _group_key(path: str, kind: str) -> int | None:
+    """Return the key of a container's cgroup in the hierarchy of that kind; None when it has gone since it was found."""
+    folders = (mount / path.lstrip("/") for mount in _mounts(kind))
+    try:
+        inode = next(folder.stat().st_ino for folder in folders if folder.is_dir())
+    except (StopIteration, OSError):
+        return None
+    return inode | (_IS_V1_CGROUP if kind == "cgroup" else 0)
 
 
 def _root_of(path: str, container_id: str) -> str:
@@ -212,7 +234,7 @@ def _comm(comm: str) -> bytes:
 
 
 def _uid(user: str) -> int:
-    if user.isdecimal():
+    if _is_number(user):
         if int(user) > _LARGEST_ID:
             raise RecorderError(f"--uid {user}: user ids end at {_LARGEST_ID}", "see: getent passwd")
         return int(user)
@@ -227,11 +249,11 @@ def _mounts(*kinds: str) -> list[Path]:
     return [mount.path for kind in kinds for mount in mounts(kind) if kind == "cgroup2" or "memory" in mount.options]
 
 
-def _cgroup(cgroup: str, *kinds: str) -> int:
-    """Return the id of a cgroup that is given as its id or its folder, or as its path below the mount of one of ``kinds``: v2 first without them."""
-    if cgroup.isdecimal():
+def _cgroup(cgroup: str) -> int:
+    """Return the id of a cgroup that is given as its id, its folder, or its path below a mount."""
+    if _is_number(cgroup):
         return int(cgroup)
-    mounts = _mounts(*(kinds or _CGROUPS))
+    mounts = _mounts(*_CGROUPS)
     for folder in (Path(cgroup), *(mount / cgroup.lstrip("/") for mount in mounts)):
         if folder.is_dir() and any(folder == mount or mount in folder.parents for mount in mounts):
             return folder.stat().st_ino

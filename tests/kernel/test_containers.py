@@ -15,6 +15,7 @@ import pytest
 
 from tests.kernel.container_box import ALL_NAMESPACES, IS_HYBRID, KINDS, ONLY_HYBRID, Box, cgroup, inside, namespace, path_of
 from tests.kernel.harness import Recording, Row, Spawner, program, recorder, run_program, true_path
+from tests.support import Cli
 
 HOST = os.uname().nodename
 ID = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970"
@@ -340,3 +341,11 @@ def test_a_host_name_is_printed_without_its_control_characters(tmp_path: Path) -
     assert {byte for byte in output if byte < 32 or byte == 127} == {ord("\n")}
     assert rb" \x1b[31mred" in output
     assert rb"/\x1b[2Jodd" in output
+
+
+def test_nor_does_analyze_print_them(seen: Seen, cli: Cli) -> None:
+    for words in (["--sql", "SELECT nodename, cgroup_path FROM container"], ["container_processes"]):
+        done = cli("analyze", *words, seen.recording.path)
+        assert done.returncode == 0, done.stderr
+        assert r"\x1b[31mred" in done.stdout
+        assert not {c for c in done.stdout + done.stderr if (ord(c) < 32 and c != "\n") or 127 <= ord(c) < 160}

@@ -186,6 +186,9 @@ def test_a_followed_command_and_its_children_are_what_is_recorded(tmp_path: Path
         (["--daddr", "example.org"], ("--daddr example.org", "--daddr 10.0.0.0/8")),
         (["--family", "5"], ("--family 5", "--family 4")),
         (["--family", "0"], ("--family 0", "--family 4")),
+        (["--family", "4", "--daddr", "::1"], ("--family 4 and --daddr ::1: nothing is both", "--family 6")),
+        (["--port", "\x1b[31m"], (r"--port '\x1b[31m'",)),
+        (["--daddr", ""], ("--daddr ''",)),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

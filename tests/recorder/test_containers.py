@@ -391,7 +391,7 @@ def refusal(wanted: str, those: list[Running]) -> RecorderError:
         ("abcdef", "--container abcdef: no such container is running", "did you mean: abcdef-lxc"),
         ("zzz", "--container zzz: no such container is running", "running now: abcdef-lxc, default/web-0, default/web-0/nginx, other, sandbox, web"),
         ("", "--container '': a name has at least one character", "running now: abcdef-lxc"),
-        ("\x1b[2J\n\u202e", r"--container \x1b[2J\n\u202e: no such container is running", "running now: "),
+        ("\x1b[2J\n\u202e", r"--container '\x1b[2J\n\u202e': no such container is running", "running now: "),
         ("..", "--container ..: no such container is running", "running now: "),
         (
             A[:8],

@@ -87,7 +87,11 @@ def test_ports_are_one_or_a_range(text: str, ports: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "65536", "-1", "1-", "-", "", "3-2", "0-5", "1-65536", "http", "1,2", "1-2-3", "+5", "1.5", "99999999999999999999"]
+    "text",
+    [
+        *("0", "65536", "-1", "1-", "-", "", "3-2", "0-5", "1-65536"),
+        *("http", "1,2", "1-2-3", "+5", "1.5", "99999999999999999999", " 443", "\uff14\uff14\uff13", "\u0661-\u0662", "\u001b[31m"),
+    ],
 )
 def test_what_is_no_port_is_refused(text: str) -> None:
     error = refused(Wishes(port=[text]))
@@ -105,10 +109,23 @@ def test_what_is_no_port_is_refused(text: str) -> None:
         ("10.0.0.0/33", "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"),
         ("example.org", "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"),
         ("1::2::3", "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"),
+        ("", "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"),
+        ("10", "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"),
+        ("10.0.0.0/-1", "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"),
+        ("fe80::1%lo", "try: --daddr fe80::1"),
+        ("::ffff:10.0.0.1/104", "did you mean ::ffff:a00:0/104?"),
     ],
 )
 def test_what_is_no_network_is_refused_with_what_was_meant(text: str, hint: str) -> None:
     assert refusal("daddr", text).hint == hint
+
+
+@pytest.mark.parametrize(("family", "daddr"), [(4, ["::1"]), (6, ["10.0.0.0/8", "::ffff:10.0.0.0/104"])])
+def test_a_family_and_peers_that_are_of_none_of_it_are_refused(family: int, daddr: list[str]) -> None:
+    error = refused(Wishes(family=family, daddr=daddr))
+    assert error.message == f"--family {family} and --daddr {daddr[0]}: nothing is both"
+    assert error.hint.endswith(f"--family {10 - family}")
+    assert parse(Wishes(family=family, daddr=[*daddr, "::2" if family == 6 else "127.0.0.1"])).family == family
 
 
 @pytest.mark.parametrize("family", [0, 5, -4, 46])
@@ -156,6 +173,15 @@ def test_a_container_in_a_group_of_v1_is_told_from_the_group_of_v2_with_that_num
     assert only("container", "web").container == (1 << 62 | v1,)
     monkeypatch.setattr(containers, "running", lambda: [in_v1, container(BARE, path, name="web")])
     assert set(only("container", "web").container) == {1 << 62 | v1, v2}
+
+
+def test_a_container_that_ended_while_it_was_looked_up_is_said_to_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docker" / "stays").mkdir(parents=True)
+    monkeypatch.setattr(filters, "_mounts", lambda *_: [tmp_path])
+    gone, stays = container(BARE, f"/docker/{ID}", name="web"), container(BARE + 1, "/docker/stays", container_id="stays", name="db")
+    monkeypatch.setattr(containers, "running", lambda: [gone, stays])
+    assert refusal("container", "web").message.endswith("it has ended meanwhile")
+    assert only("container", "web", "db").container == ((tmp_path / "docker" / "stays").stat().st_ino,)
 
 
 def test_a_container_that_does_not_run_is_refused_with_a_near_name(monkeypatch: pytest.MonkeyPatch) -> None:
