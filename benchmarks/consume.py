@@ -27,7 +27,7 @@ from recorder.drain import Cost, Covered, Drain
 from recorder.folder import RecordingFolder
 from recorder.ring import Ring
 from recorder.schema import arrow_schema
-from recorder.segment import parquet_options
+from recorder.schema.parquet import parquet_options
 from recorder.writer import Stream, Writer
 
 Figures = dict[str, Any]

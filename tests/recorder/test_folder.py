@@ -16,7 +16,8 @@ import pytest
 from recorder.errors import Exit, RecorderError
 from recorder.folder import RESERVE, RESERVE_BYTES, RecordingFolder
 from recorder.schema import MANIFEST, TABLES, Type, arrow_schema
-from recorder.segment import RECORDER, parquet_options
+from recorder.schema.parquet import parquet_options
+from recorder.segment import RECORDER
 
 CLOCK = TABLES["clock"]
 
