@@ -1,0 +1,126 @@
+"""Write the shared copy: a recording of its own, made beside its place, which it takes only when it is whole and was checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from analyzer.manifest import Segment
+from analyzer.progress import Advance
+from analyzer.recording import Recording
+from analyzer.share.columns import Columns
+from analyzer.share.source import batches
+from recorder.schema import FORMAT, MANIFEST, TABLES, Table, arrow_schema
+from recorder.schema.parquet import HashingFile, file_metadata, parquet_options
+
+SHARED = "bpftape.shared"
+"""Key of the metadata of each file of a shared copy; its value is the policy's name."""
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside ``path``, mode 0700, that takes its place at the end; when something fails, nothing of it is left."""
+    folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    folder.mkdir(0o700)
+    try:
+        yield folder
+        _sync(folder)
+        if os.path.lexists(path):  # somebody made it meanwhile; an empty folder would be replaced without a word
+            raise FileExistsError(17, os.strerror(17))
+        folder.rename(path)
+        _sync(path.parent)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+class Copy:
+    """A recording's copy under way in ``folder``. ``changed`` counts the values that were treated, by table and column."""
+
+    def __init__(self, folder: Path, recording_id: str, recorder: str, policy: str) -> None:
+        self.changed: dict[str, dict[str, int]] = {}
+        self._folder = folder
+        self._recording_id, self._recorder, self._policy = recording_id, recorder, policy
+
+    def metadata(self, table: str) -> dict[str, str]:
+        """Return the key-value metadata of a file of ``table``."""
+        return file_metadata(table, self._recording_id, self._recorder) | {SHARED: self._policy}
+
+    def fill(self, recording: Recording, columns: Columns, advance: Advance, workers: int) -> list[dict[str, Any]]:
+        """Write all segments of tables that are known, some at once; return their lines for the manifest."""
+        jobs = [(table, number, segment) for table in TABLES.values() for number, segment in enumerate(recording.tables.get(table.name, []))]
+        for table in dict.fromkeys(table.name for table, _, _ in jobs):
+            (self._folder / table).mkdir(0o700)
+            self.changed[table] = {}
+        pool = ThreadPoolExecutor(workers)
+        try:
+            lines = list(pool.map(lambda job: self._segment(recording, columns, advance, *job), jobs))
+        finally:
+            pool.shutdown(cancel_futures=True)
+        for table in self.changed:
+            _sync(self._folder / table)
+        return lines
+
+    def _segment(self, recording: Recording, columns: Columns, advance: Advance, table: Table, number: int, segment: Segment) -> dict[str, Any]:
+        name, rows, times = f"{number:06}.parquet", 0, []
+        changed: dict[str, int] = {}
+        fd = os.open(self._folder / table.name / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            file = HashingFile(fd)
+            writer = pq.ParquetWriter(file, arrow_schema(table), **parquet_options(table))
+            try:
+                for part in batches(recording, segment, table):
+                    made = columns.table(table, part, changed)
+                    writer.write_table(made)
+                    rows += made.num_rows
+                    times += _span_ns(table, made)
+                writer.add_key_value_metadata(self.metadata(table.name))
+                writer.close()
+            except BaseException:
+                file.abandoned = True
+                raise
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        counts = self.changed[table.name]
+        for column, count in changed.items():
+            counts[column] = counts.get(column, 0) + count
+        advance(segment.bytes)
+        return file.entry(table.name, name, rows, (min(times), max(times)) if times else None)
+
+    def enter(self, about: dict[str, Any], lines: list[dict[str, Any]]) -> Path:
+        """Write the manifest, which says ``about`` the sharing what was done, and return its path."""
+        header = {"bpftape_format": FORMAT, "recording_id": self._recording_id, "recorder": self._recorder, "shared": about}
+        path = self._folder / MANIFEST
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            for line in (header, *lines):
+                file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return path
+
+
+def _span_ns(table: Table, rows: pa.Table) -> list[int]:
+    if table.time is None or not rows.num_rows:
+        return []
+    span = pc.min_max(rows[table.time]).as_py()
+    return [span["min"], span["max"]]
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

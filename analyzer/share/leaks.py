@@ -1,0 +1,223 @@
+"""The leak check: read what is about to be handed out, and look for what must not be in it.
+
+It trusts nothing of what was written: originals are read from the recording once more, and the copy is read as files: decoded values of every
+column of text, statistics, the bytes of pages (decompressed) and their headers, key-value metadata, and all bytes as they lie on the disk. What
+stands where tokens belong must have their form, what stands where addresses belong must be one.
+
+A name that is found may be there for another reason: it is also a value or word that the policy keeps (a container called `nginx`, where names of
+programs stay), a word of the format itself, or an address that is the pseudonym of another one. Only then it counts as no leak.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ahocorasick_rs import BytesAhoCorasick
+
+from analyzer.errors import AnalyzerError, Exit
+from analyzer.manifest import Segment
+from analyzer.progress import Advance
+from analyzer.recording import Recording
+from analyzer.share.masking import ANYWHERE, without_secrets
+from analyzer.share.originals import Originals, addresses, kept, originals
+from analyzer.share.pages import pages
+from analyzer.share.policy import Policy, Treatment
+from analyzer.share.pseudonyms import TOKEN, Pseudonyms, is_token, packed
+from analyzer.share.source import batches, texts
+from recorder.schema import TABLES, Column, Kind, Table, Type, arrow_schema
+
+# Compressed bytes are random: what is shorter comes up by chance in a large file. In decompressed pages it does not.
+_IN_COMPRESSED_BYTES = 9
+_SUSPECTS = 1_000
+_TOKENS = re.compile(TOKEN.encode())
+_V4_BEFORE, _V4_AFTER = re.compile(rb"[0-9.]"), re.compile(rb"[0-9]|\.[0-9]")
+_V6_BEFORE = _V6_AFTER = re.compile(rb"[0-9A-Fa-f:.]")
+
+_TOKENS_ONLY = (Treatment.TOKEN, Treatment.PROGRAM, Treatment.DROP)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An original that was found: what it is, where it is from, and where it was found."""
+
+    text: str
+    kind: Kind
+    origin: str
+    place: str
+
+
+class _Search:
+    """Finds some originals in values and in bytes."""
+
+    def __init__(self, lot: Originals) -> None:
+        self._known = lot.found
+        self._long = [text for text in lot.found if len(text.encode("utf-8", "surrogatepass")) >= ANYWHERE]
+        self._find = BytesAhoCorasick([text.encode("utf-8", "surrogatepass") for text in self._long]).find_matches_as_indexes if self._long else None
+
+    def value(self, text: str, place: str, only_whole: bool = False) -> Iterator[Suspect]:
+        """Yield originals that ``text`` is, or has in it."""
+        if text in self._known:
+            yield self._suspect(text, place)
+        elif not only_whole:
+            yield from self.within(_TOKENS.sub(b"\0", text.encode("utf-8", "surrogatepass")), place)
+
+    def within(self, data: bytes | memoryview, place: str, shortest: int = ANYWHERE) -> Iterator[Suspect]:
+        """Yield originals of ``shortest`` bytes and more in ``data``."""
+        for number, start, end in self._find(data, overlapping=True) if self._find else ():
+            text = self._long[number]
+            if end - start >= shortest and self._stands_alone(text, bytes(data[max(start - 1, 0) : start]), bytes(data[end : end + 2])):
+                yield self._suspect(text, place)
+
+    def _stands_alone(self, text: str, before: bytes, after: bytes) -> bool:
+        """Say whether an address is one where it was found, and not the middle of another: 10.0.0.1 is in 110.0.0.12."""
+        if self._known[text][0] is not Kind.ADDRESS:
+            return True
+        is_v6 = ":" in text
+        return not (_V6_BEFORE if is_v6 else _V4_BEFORE).search(before) and not (_V6_AFTER if is_v6 else _V4_AFTER).match(after)
+
+    def _suspect(self, text: str, place: str) -> Suspect:
+        kind, origin = self._known[text]
+        return Suspect(text, kind, origin, place)
+
+
+@dataclass(slots=True)
+class Check:
+    """One check of the copy of a recording. ``metadata`` is what each file's key-value metadata must be, for a table."""
+
+    recording: Recording
+    policy: Policy
+    pseudonyms: Pseudonyms
+    metadata: Callable[[str], dict[str, str]]
+    advance: Advance
+    suspects: set[Suspect] = field(default_factory=set)
+
+    def run(self, copy: Recording, manifest: Path, workers: int) -> None:
+        """Raise AnalyzerError, naming the column, if the copy is not fit to be handed out."""
+        for lot in originals(self.recording, self.policy):
+            search = _Search(lot)
+            self.suspects.update(search.within(manifest.read_bytes(), manifest.name))
+            segments = [segment for found in copy.tables.values() for segment in found]
+            with ThreadPoolExecutor(workers) as pool:
+                for found in pool.map(partial(self._segment, copy, search), segments):
+                    self.suspects.update(found)
+            if len(self.suspects) > _SUSPECTS:
+                break
+        leaks = self._without_excuse()
+        if leaks:
+            raise _leak(min(leaks, key=lambda leak: (leak.place, leak.origin)), len(leaks))
+
+    def _segment(self, copy: Recording, search: _Search, segment: Segment) -> set[Suspect]:
+        table = TABLES[segment.table]
+        columns = {column.name: column for column in table.columns if column.type in (Type.STRING, Type.CATEGORY, Type.STRINGS)}
+        found: set[Suspect] = set()
+        for rows in batches(copy, segment, table, list(columns)):
+            for name in rows.column_names:
+                for values in texts(rows[name]):
+                    found.update(self._values(search, table, columns[name], values))
+        data = memoryview(segment.path.read_bytes())
+        place = f"{segment.table}/{segment.path.name}"
+        found.update(search.within(data, place, _IN_COMPRESSED_BYTES))
+        with pq.ParquetFile(segment.path) as file:
+            self._metadata(file, table, place)
+            found.update(self._statistics(file, search, table, columns))
+            for page in pages(file, data):
+                column = columns[page.column.partition(".")[0]]
+                found.update(self._page(search, table, column, page.header + b"\0" + (page.content if page.is_text else b"")))
+        self.advance(segment.bytes)
+        return found
+
+    def _values(self, search: _Search, table: Table, column: Column, values: list[str]) -> Iterator[Suspect]:
+        treatment, place = self.policy.treatment(table, column), f"{table.name}.{column.name}"
+        for value in values:
+            if treatment in _TOKENS_ONLY and column.kind is not Kind.FILTER:
+                if value and not is_token(value):
+                    raise _wrong(place, "a value that is no token")
+                yield from search.value(value, place, only_whole=True)
+            elif treatment is Treatment.PREFIX:
+                if packed(value) is None and not is_token(value):
+                    raise _wrong(place, "a value that is no address")
+                yield from search.value(value, place, only_whole=True)
+            else:
+                if treatment is Treatment.MASK and without_secrets(value) != value:
+                    raise _wrong(place, "a secret")
+                yield from self._that_count(search.value(value, place), treatment, column)
+
+    def _page(self, search: _Search, table: Table, column: Column, data: bytes) -> Iterator[Suspect]:
+        found = search.within(_TOKENS.sub(b"\0", data), f"{table.name}.{column.name}")
+        return self._that_count(found, self.policy.treatment(table, column), column)
+
+    def _that_count(self, found: Iterable[Suspect], treatment: Treatment, column: Column) -> Iterator[Suspect]:
+        """Leave out what comes up by chance: a part of an address in another one, and a container's name in that of a program that stays."""
+        for suspect in found:
+            is_part = suspect.kind is Kind.ADDRESS and treatment is Treatment.PREFIX
+            is_program = suspect.kind is Kind.CONTAINER and column.kind is Kind.PROGRAM and treatment is Treatment.KEEP
+            if not (is_part or is_program):
+                yield suspect
+
+    def _statistics(self, file: pq.ParquetFile, search: _Search, table: Table, columns: dict[str, Column]) -> Iterator[Suspect]:
+        for group in range(file.metadata.num_row_groups):
+            for number in range(file.metadata.num_columns):
+                chunk = file.metadata.row_group(group).column(number)
+                if chunk.physical_type == "BYTE_ARRAY" and chunk.statistics is not None and chunk.statistics.has_min_max:
+                    column = columns[chunk.path_in_schema.partition(".")[0]]
+                    yield from self._values(search, table, column, [chunk.statistics.min, chunk.statistics.max])
+
+    def _metadata(self, file: pq.ParquetFile, table: Table, place: str) -> None:
+        found = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items() if key != b"ARROW:schema"}
+        if found != self.metadata(table.name):
+            raise _wrong(place, "key-value metadata that is not its own")
+        if _described(file.schema_arrow) != _described(arrow_schema(table)):
+            raise _wrong(place, "a schema that is not its own")
+
+    def _without_excuse(self) -> set[Suspect]:
+        """Return the suspects that are in the copy for no other reason."""
+        left = {suspect.text for suspect in self.suspects} - _format_words()
+        if left:
+            for kind, values in kept(self.recording, self.policy):
+                left.difference_update(values)
+                if kind is Kind.PLAIN:
+                    left.difference_update(*map(_words, values))
+        if any(suspect.kind is Kind.ADDRESS and suspect.text in left for suspect in self.suspects):
+            for values in addresses(self.recording, self.policy):
+                pairs = zip(values, self.pseudonyms.addresses(values), strict=True)
+                left.difference_update(new for old, new in pairs if new != old)
+        return {suspect for suspect in self.suspects if suspect.text in left}
+
+
+def _described(schema: pa.Schema) -> list[tuple[str, dict[bytes, bytes]]]:
+    """Return all texts of a schema that somebody chose; Parquet adds numbers of fields."""
+    return [(field.name, {key: text for key, text in (field.metadata or {}).items() if key != b"PARQUET:field_id"}) for field in schema]
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[A-Za-z0-9]+", text)
+
+
+def _format_words() -> set[str]:
+    """Return the words that are in every recording: names and docs of the schema, names of kinds and treatments, what libraries write."""
+    fixed = [*Kind, *Treatment, *Type, "bpftape format table recording_id recorder shared", "parquet-cpp-arrow version ARROW:schema"]
+    for table in TABLES.values():
+        fixed += [table.name, *(text for column in table.columns for text in (column.name, column.doc, column.unit or ""))]
+    return {word for text in fixed for word in (*text.split(), *_words(text))}
+
+
+def _wrong(place: str, what: str) -> AnalyzerError:
+    return AnalyzerError(
+        f"The leak check found {what} in {place}: nothing is handed out.", "This is a defect of bpftape: please report it.", Exit.FAILED
+    )
+
+
+def _leak(leak: Suspect, count: int) -> AnalyzerError:
+    more = f", and {count - 1:,} more" if count > 1 else ""
+    return AnalyzerError(
+        f"The leak check found a value of {leak.origin} in {leak.place}{more}: nothing is handed out.",
+        'Mask or drop that column: a policy file with base = "standard" and, under [columns], its name and what becomes of it.',
+        Exit.FAILED,
+    )

@@ -1,0 +1,104 @@
+"""What must not be found in a shared copy: the values that stood where pseudonyms stand now, a bounded number of them at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from analyzer.recording import Recording
+from analyzer.share.columns import filter_value
+from analyzer.share.policy import Policy, Treatment
+from analyzer.share.source import batches, texts
+from recorder.schema import TABLES, Column, Kind, Table, Type
+
+# Arguments, names of programs and sentences are made of words that may stand anywhere. They are held to the form of their tokens instead.
+_NAMES = frozenset({Kind.ADDRESS, Kind.HOST, Kind.CONTAINER, Kind.ID, Kind.USER, Kind.FILE, Kind.FILTER, Kind.SYSTEM})
+_TEXT_TYPES = frozenset({Type.STRING, Type.CATEGORY, Type.STRINGS})
+
+# So many originals are searched for at once: memory stays bounded, however many there are.
+_AT_ONCE = 200_000
+_AT_ONCE_CHARACTERS = 16 << 20
+
+
+@dataclass(slots=True)
+class Originals:
+    """Some originals: of each its kind, and the column that it is from."""
+
+    found: dict[str, tuple[Kind, str]] = field(default_factory=dict)
+    characters: int = 0
+
+    def add(self, text: str, kind: Kind, column: str) -> None:
+        """Take ``text`` in, unless it says nothing or is no name: a path that is relative is a word like others."""
+        if text and kind in _NAMES and text not in self.found and (kind is not Kind.FILE or "/" in text):
+            self.found[text] = (kind, column)
+            self.characters += len(text)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to search for these."""
+        return len(self.found) >= _AT_ONCE or self.characters >= _AT_ONCE_CHARACTERS
+
+
+def originals(recording: Recording, policy: Policy) -> Iterator[Originals]:
+    """Yield all originals of a recording, some at a time; there is always a first lot."""
+    lot = Originals()
+    lot.add(recording.id, Kind.ID, "the manifest")
+    for name, kind, values in _hidden(recording, policy):
+        for value in values:
+            lot.add(value, kind, name)
+        if lot.is_full:
+            yield lot
+            lot = Originals()
+    yield lot
+
+
+def names(recording: Recording, policy: Policy) -> Iterator[tuple[Kind, str]]:
+    """Yield the names of hosts and containers that become tokens, to find them in text that stays; each at least once."""
+    for _, kind, values in _hidden(recording, policy, frozenset({Kind.HOST, Kind.CONTAINER, Kind.ID, Kind.FILTER})):
+        if kind in (Kind.HOST, Kind.CONTAINER, Kind.ID):
+            yield from ((kind, value) for value in values if value)
+
+
+def kept(recording: Recording, policy: Policy) -> Iterator[tuple[Kind, list[str]]]:
+    """Yield the texts of the columns that are kept as they are, with their kinds."""
+    for _, column, found in _texts(recording, lambda table, column: policy.treatment(table, column) is Treatment.KEEP):
+        assert column.kind is not None
+        yield column.kind, found
+
+
+def addresses(recording: Recording, policy: Policy) -> Iterator[list[str]]:
+    """Yield the addresses that become other ones."""
+    for _, _, found in _texts(recording, lambda table, column: policy.treatment(table, column) is Treatment.PREFIX):
+        yield found
+
+
+def _hidden(recording: Recording, policy: Policy, kinds: frozenset[Kind] = _NAMES) -> Iterator[tuple[str, Kind, list[str]]]:
+    """Yield the texts of columns of ``kinds`` that do not stay; of an option=value the value, which is of its option's kind."""
+
+    def is_hidden(table: Table, column: Column) -> bool:
+        return column.kind in kinds and policy.treatment(table, column) not in (Treatment.KEEP, Treatment.MASK)
+
+    for name, column, found in _texts(recording, is_hidden):
+        assert column.kind is not None
+        if column.kind is Kind.FILTER:
+            for kind, value in map(filter_value, found):
+                if kind is not Kind.ADDRESS or "/" not in value:  # of 256 pseudonyms of a /8 one is the same by chance
+                    yield name, kind, [value]
+        else:
+            yield name, column.kind, found
+
+
+def _texts(recording: Recording, wanted: Callable[[Table, Column], bool]) -> Iterator[tuple[str, Column, list[str]]]:
+    """Yield the texts of the columns that are wanted: name of table and column, column, and distinct values of a row group."""
+    for table in TABLES.values():
+        columns = {column.name: column for column in table.columns if column.type in _TEXT_TYPES and wanted(table, column)}
+        for segment in recording.tables.get(table.name, []) if columns else ():
+            for rows in batches(recording, segment, table, list(columns)):
+                for name in rows.column_names:
+                    for found in texts(rows[name]):
+                        yield f"{table.name}.{name}", columns[name], found
+
+
+def distinct_hosts(recording: Recording) -> set[str]:
+    """Return the names of the host that a recording is of."""
+    return {host for _, _, found in _texts(recording, lambda table, column: (table.name, column.name) == ("recording", "host")) for host in found}

@@ -1,0 +1,146 @@
+"""Carry out one call of ``bpftape share``: read, treat, write beside the place, check, and only then hand out."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from analyzer.errors import AnalyzerError, Exit
+from analyzer.progress import progress
+from analyzer.recording import Recording, open_recording
+from analyzer.sandbox import limit_process
+from analyzer.share import key as keys
+from analyzer.share.columns import Columns
+from analyzer.share.copy import Copy, beside
+from analyzer.share.leaks import Check
+from analyzer.share.masking import Masker
+from analyzer.share.originals import distinct_hosts, names
+from analyzer.share.policy import Policy, Treatment, load
+from analyzer.share.pseudonyms import Pseudonyms
+from analyzer.share.source import batches
+from analyzer.share.summary import Summary, about, changes, left_out
+from analyzer.version import version
+from recorder.schema import TABLES, Kind
+
+_WORKERS = 4
+_MOST_NAMES = 100_000
+_FORGOTTEN = "random, and forgotten: nobody can make these pseudonyms again; to share more under the same ones, give --key FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user typed. ``key`` is None for a random one that is forgotten."""
+
+    recording: Path
+    output: Path
+    policy: str
+    key: Path | None
+    dry_run: bool
+
+
+def share(request: Request) -> Summary:
+    """Make the copy, or with ``dry_run`` only say what would become of it.
+
+    Raises AnalyzerError for whatever the user can mend, and leaves nothing of the copy: 1 where the leak check found something, 2 for a policy or key
+    that is none, 65 for a recording that cannot be read, 73 or 74 for an output that cannot be written, 77 for a key that others can read.
+    """
+    policy = load(request.policy)
+    key = keys.read_key(request.key) if request.key else None
+    recording = open_recording(request.recording)
+    _check_output(request.output, recording, policy)
+    limit_process()
+    if request.dry_run:
+        counts = _counts(recording, policy)
+        where = _FORGOTTEN if request.key is None else f"{request.key}{'' if key else ', which would be made'}"
+        return Summary(recording, policy, _rows(recording), changes(recording, policy, counts), left_out(recording), where, None)
+    is_made = request.key is not None and key is None
+    if request.key is None:
+        key = keys.random_key()
+    elif key is None:
+        key = keys.make_key(request.key)
+    assert key is not None
+    try:
+        return _made(request, recording, policy, key, is_made)
+    except BaseException as error:
+        if is_made and request.key:  # it was never used
+            with suppress(OSError):
+                request.key.unlink()
+        if isinstance(error, OSError):
+            raise _unwritable(request.output, error) from None
+        raise
+
+
+def _made(request: Request, recording: Recording, policy: Policy, key: bytes, is_key_new: bool) -> Summary:
+    pseudonyms = Pseudonyms(key)
+    columns = Columns(policy, pseudonyms, _masker(recording, policy, pseudonyms))
+    rows, workers = _rows(recording), min(_WORKERS, os.cpu_count() or 1)
+    with beside(request.output) as folder:
+        copy = Copy(folder, pseudonyms.recording_id(recording.id), f"bpftape {version()}", policy.name)
+        with progress("sharing", total_bytes(recording)) as advance:
+            lines = copy.fill(recording, columns, advance, workers)
+        changed = changes(recording, policy, copy.changed)
+        manifest = copy.enter(about(policy, changed, left_out(recording)), lines)
+        made = open_recording(folder)
+        with progress("checking", total_bytes(made)) as advance:
+            Check(recording, policy, pseudonyms, copy.metadata, advance).run(made, manifest, workers)
+    where = _FORGOTTEN if request.key is None else f"{request.key}{' (new; keep it to yourself)' if is_key_new else ''}"
+    return Summary(recording, policy, rows, changed, left_out(recording), where, str(request.output))
+
+
+def _masker(recording: Recording, policy: Policy, pseudonyms: Pseudonyms) -> Masker:
+    treatments = {*policy.kinds.values(), *policy.columns.values()}
+    found: dict[str, str] = {}
+    if Treatment.MASK in treatments:
+        for kind, name in names(recording, policy):
+            if len(found) >= _MOST_NAMES:
+                break
+            found.setdefault(name, pseudonyms.token(kind, name))
+    return Masker(pseudonyms, found, policy.kinds[Kind.FILE] in (Treatment.TOKEN, Treatment.DROP))
+
+
+def _check_output(output: Path, recording: Recording, policy: Policy) -> None:
+    """Raise AnalyzerError where the output is there already, or its name says what the policy hides."""
+    if os.path.lexists(output):
+        raise AnalyzerError(f"{output} exists.", "Name another place: nothing is overwritten.", Exit.OUTPUT)
+    if not output.absolute().parent.is_dir():
+        raise AnalyzerError(f"{output.absolute().parent} is no folder.", "Make it first, or name another place.", Exit.OUTPUT)
+    if policy.kinds[Kind.HOST] is Treatment.KEEP:
+        return
+    parts = {output.name.lower(), *re.split(r"[^a-z0-9.-]+", output.name.lower().removesuffix(".bpftape"))}
+    for host in distinct_hosts(recording):
+        if host.lower() in parts or host.lower() == recording.name.lower():
+            raise AnalyzerError("The output's name has the host's name in it, which is not to be handed out.", "Call it something else.")
+
+
+def _counts(recording: Recording, policy: Policy) -> dict[str, dict[str, int]]:
+    """Return how many values the policy changes, by table and column."""
+    counts: dict[str, dict[str, int]] = {}
+    with progress("reading", total_bytes(recording)) as advance:
+        for table in TABLES.values():
+            changed = [column.name for column in table.columns if policy.treatment(table, column) is not Treatment.KEEP]
+            found = counts.setdefault(table.name, {})
+            for segment in recording.tables.get(table.name, []):
+                for part in batches(recording, segment, table, changed):
+                    for name in part.column_names:
+                        found[name] = found.get(name, 0) + part.num_rows - part[name].null_count
+                advance(segment.bytes)
+    return counts
+
+
+def _rows(recording: Recording) -> int:
+    return sum(segment.rows for table in recording.tables if table in TABLES for segment in recording.tables[table])
+
+
+def total_bytes(recording: Recording) -> int:
+    """Return the size of a recording's segments."""
+    return sum(segment.bytes for segments in recording.tables.values() for segment in segments)
+
+
+def _unwritable(path: Path, error: OSError) -> AnalyzerError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+    hint = "Free some space, or name another place with --output." if full else "Name a place that you may write: --output DIR"
+    return AnalyzerError(f"{path} cannot be written: {error.strerror or error}. Nothing of it is left.", hint, Exit.IO if full else Exit.OUTPUT)

@@ -1,0 +1,95 @@
+"""What sharing changes, for people, for programs, and for the manifest of the copy: columns, treatments and counts; no values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from analyzer.recording import Recording
+from analyzer.share.policy import Policy, Treatment
+from analyzer.text import printable
+from recorder.schema import TABLES, Column
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one column: how many values that are not NULL it changes."""
+
+    table: str
+    column: Column
+    treatment: Treatment
+    values: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was, or would be, shared. ``left_out`` names tables that this version does not know; ``output`` is None when nothing was written."""
+
+    recording: Recording
+    policy: Policy
+    rows: int
+    changes: tuple[Change, ...]
+    left_out: tuple[str, ...]
+    key: str
+    output: str | None
+
+
+def changes(recording: Recording, policy: Policy, counts: Mapping[str, Mapping[str, int]]) -> tuple[Change, ...]:
+    """Return what a policy changes in the tables that a recording has; ``counts`` has the values, by table and column."""
+    found = []
+    for table in TABLES.values():
+        for column in table.columns if table.name in recording.tables else ():
+            treatment = policy.treatment(table, column)
+            if treatment is not Treatment.KEEP:
+                found.append(Change(table.name, column, treatment, counts.get(table.name, {}).get(column.name, 0)))
+    return tuple(found)
+
+
+def left_out(recording: Recording) -> tuple[str, ...]:
+    """Return the tables of a recording that are not copied, since nobody knows what is in them."""
+    return tuple(sorted(set(recording.tables) - set(TABLES)))
+
+
+def about(policy: Policy, changed: tuple[Change, ...], missing: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the manifest of a copy says about how it was made."""
+    return {
+        "policy": policy.name,
+        "kinds": {kind.value: treatment.value for kind, treatment in policy.kinds.items()},
+        "columns": {f"{change.table}.{change.column.name}": {"treatment": change.treatment.value, "values": change.values} for change in changed},
+        "left_out": list(missing),
+    }
+
+
+def as_json(summary: Summary) -> dict[str, Any]:
+    """Return ``summary`` as what JSON has."""
+    return {
+        "recording": str(summary.recording.path),
+        "output": summary.output,
+        "rows": summary.rows,
+        "key": summary.key,
+        **about(summary.policy, summary.changes, summary.left_out),
+    }
+
+
+def as_text(summary: Summary) -> str:
+    """Return ``summary`` for people: a line for each column that changes, then what was done."""
+    rows = [
+        (f"{change.table}.{change.column.name}", change.column.kind or "", change.treatment.value, f"{change.values:,}")
+        for change in summary.changes
+        if change.values
+    ]
+    titles = ("column", "kind", "becomes", "values")
+    widths = [max(len(row[number]) for row in (titles, *rows)) for number in range(4)]
+    lines = [
+        f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {treatment:<{widths[2]}}  {values:>{widths[3]}}"
+        for name, kind, treatment, values in (titles, tuple("─" * width for width in widths), *rows)
+    ]
+    lines += [f"left out: {table}, which this version does not know" for table in summary.left_out]
+    name = summary.recording.name
+    if summary.output is None:
+        lines.append(f"nothing was written: this is what --policy {summary.policy.name} does to {summary.rows:,} rows of {name}")
+    else:
+        lines.append(f"{summary.output} is {name} under the policy {summary.policy.name}: {summary.rows:,} rows. The leak check found nothing.")
+    lines.append(f"key: {summary.key}")
+    return "\n".join(map(printable, lines))
