@@ -107,7 +107,7 @@ def holes(of: Covered, start_ns: int, end_ns: int | None) -> list[Missing]:
 
 
 def damage(segments: Collection[Segment], start_ns: int) -> list[Missing]:
-    """Return what ``segments``, which are damaged, had in them."""
+    """Return what ``segments``, which are damaged, had in them; ``start_ns`` is the time of those that have none."""
     found = []
     for item in segments:
         if item.table in TABLES and TABLES[item.table].tracer:

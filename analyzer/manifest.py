@@ -39,8 +39,8 @@ class Segment:
 class Manifest:
     """What a manifest says.
 
-    ``segments`` are those that no later one replaces, ``named`` all paths that it has, ``faults`` what is wrong with lines that are no segment's,
-    ``lines`` those that are sound, as they are, and ``torn`` what comes behind the last newline.
+    ``segments`` are those that no later one replaces, ``named`` all paths that it has, ``replaced`` those that a later line replaces, ``faults``
+    what is wrong with lines that are no segment's, ``lines`` those that are sound, as they are, and ``torn`` what comes behind the last newline.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Manifest:
     format: int
     segments: tuple[Segment, ...]
     named: frozenset[str]
+    replaced: frozenset[str]
     faults: tuple[str, ...]
     lines: tuple[bytes, ...]
     torn: bytes
@@ -66,6 +67,7 @@ def parse(shown: Path, where: Path, text: bytes) -> Manifest:
     header = _header(shown, header_line)
     segments: dict[str, Segment] = {}
     named: set[str] = set()
+    replaced: set[str] = set()
     faults, sound = [], [header_line]
     for number, line in enumerate(lines, start=2):
         entry = json_object(line)
@@ -75,12 +77,20 @@ def parse(shown: Path, where: Path, text: bytes) -> Manifest:
             continue
         named.add(segment.name)
         sound.append(line)
-        for replaced in entry.get("replaces", []) if entry else []:
-            segments.pop(str(replaced), None)
+        for path in entry.get("replaces", []) if entry else []:
+            replaced.add(str(path))
+            segments.pop(str(path), None)
         segments[segment.name] = segment
-    recorder = str(header.get("recorder", "unknown"))
     return Manifest(
-        header["recording_id"], recorder, header["bpftape_format"], tuple(segments.values()), frozenset(named), tuple(faults), tuple(sound), torn
+        header["recording_id"],
+        str(header.get("recorder", "unknown")),
+        header["bpftape_format"],
+        tuple(segments.values()),
+        frozenset(named),
+        frozenset(replaced),
+        tuple(faults),
+        tuple(sound),
+        torn,
     )
 
 

@@ -87,9 +87,9 @@ def _check_content(file: io.RawIOBase, segment: Segment, recording_id: str, deco
                 whole = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else (None, None)
                 if whole != (segment.first_ts_ns, segment.last_ts_ns):
                     faults.append("has other times than the manifest says")
-            if decode and (decoded := _decode(parquet)) != rows:
+            if decode and (decoded := decode_rows(parquet)) != rows:
                 faults.append(f"has {rows - decoded:,} rows that cannot be decoded")
-            return Checked(tuple(faults), rows if not faults else _decode(parquet), spans)
+            return Checked(tuple(faults), rows if not faults else decode_rows(parquet), spans)
     except unreadable() as error:
         return Checked((f"is no Parquet file that can be read: {_first_line(error)}",), 0)
 
@@ -146,12 +146,12 @@ def _decodable(file: io.RawIOBase, most: int) -> int:
     try:
         file.seek(0)
         with pq.ParquetFile(file) as parquet:
-            return min(_decode(parquet), max(most, 0))
+            return min(decode_rows(parquet), max(most, 0))
     except unreadable():
         return 0
 
 
-def _decode(parquet: pq.ParquetFile) -> int:
+def decode_rows(parquet: pq.ParquetFile) -> int:
     """Decode every value, row group by row group; return the rows of those where that went well."""
     rows = 0
     for group in range(parquet.num_row_groups):
@@ -164,11 +164,11 @@ def _decode(parquet: pq.ParquetFile) -> int:
     return rows
 
 
-def unreadable() -> tuple[type[BaseException], ...]:
-    """Return what pyarrow raises for a file that it cannot make sense of."""
+def unreadable(*others: type[BaseException]) -> tuple[type[BaseException], ...]:
+    """Return what pyarrow raises for a file that it cannot make sense of, and ``others``."""
     import pyarrow as pa
 
-    return pa.ArrowException, OSError, ValueError, TypeError, OverflowError, MemoryError
+    return *others, pa.ArrowException, OSError, ValueError, TypeError, OverflowError, MemoryError
 
 
 def _first_line(error: BaseException) -> str:

@@ -129,7 +129,9 @@ def _judge(store: Store, manifest: Manifest, checked: dict[Segment, Checked], li
     facts = read_facts(store, sound)
     found.offset_ns = facts.offset_ns
     found.missing = [] if live else missing(facts, sound, broken)
-    found.findings += _coverage(facts, sound, intact=not found.damaged)
+    # Where coverage itself was damaged, and recovered without, it cannot explain all rows any more.
+    counts = not any(name.startswith("coverage/") for name in manifest.replaced)
+    found.findings += _coverage(facts, sound, intact=counts and not found.damaged)
     found.state = State.BEING_WRITTEN if live else State.WHOLE if facts.clean else State.UNFINISHED
     if found.damaged:
         found.state = State.DAMAGED
@@ -183,7 +185,7 @@ def _rows(store: Store, sound: Sequence[Segment], table: str, columns: Sequence[
 
 def missing(facts: Facts, sound: Sequence[Segment], broken: Sequence[Segment]) -> list[Missing]:
     """Return what the recording does not have: what damaged segments held, what was open at the end, what nobody covered."""
-    found = [] if facts.start_ns is None else damage(broken, facts.start_ns)
+    found = damage(broken, facts.start_ns or 0)
     for of in facts.coverage.values():
         found += of.unwritten
         if facts.start_ns is not None:

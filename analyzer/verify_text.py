@@ -39,14 +39,14 @@ def as_text(found: Verified) -> str:
     head = f"{found.path.name}: {found.state.value}"
     left = f"{found.sound_segments:,} of {found.segments:,} segments and {found.sound_rows:,} of {found.rows:,} rows are as they were written"
     if found.sound_segments == found.segments:
-        left = f"{_count(found.segments, 'segment')}, {_count(found.rows, 'row')}, {found.bytes:,} bytes, all as they were written"
+        left = f"{count(found.segments, 'segment')}, {count(found.rows, 'row')}, {found.bytes:,} bytes, all as they were written"
     lines = [head, f"  {left}"]
     lines += [f"  {'damaged: ' if finding.damage else 'note: '}{finding.where} {finding.what}" for finding in found.findings[:_SHOWN]]
     if more := len(found.findings) - _SHOWN:
         lines += [f"  and {more:,} more: --json has all"] if more > 0 else []
     lines += missing_lines(found.missing, found.offset_ns)
     if found.decodable_rows:
-        lines.append(f"  {_count(found.decodable_rows, 'row')} of what is damaged can still be decoded, though any value may be another one")
+        lines.append(f"  {count(found.decodable_rows, 'row')} of what is damaged can still be decoded, though any value may be another one")
     return "\n".join(map(printable, lines))
 
 
@@ -69,7 +69,7 @@ def hint(found: Verified) -> str:
 
 
 def _missing(item: Missing, offset_ns: int | None) -> str:
-    what = item.table if item.rows is None else f"{item.table}, {_count(item.rows, 'row')}"
+    what = item.table if item.rows is None else f"{item.table}, {count(item.rows, 'row')}"
     seconds = f"{(item.to_ns - item.from_ns) / NANOSECONDS:.3f} s"
     begin, end = utc(item.from_ns, offset_ns), utc(item.to_ns, offset_ns)
     when = f"from {begin} to {end[11:] if end[:10] == begin[:10] else end} UTC ({seconds})" if begin and end else f"in {seconds}"
@@ -87,5 +87,6 @@ def utc(boottime_ns: int, offset_ns: int | None) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03}"
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """Return how many there are, in words."""
     return f"{number:,} {what}" + ("" if number == 1 else "s")

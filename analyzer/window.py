@@ -38,7 +38,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the table coverage says about one table of one recording. ``lost_from`` and ``lost_to`` are UTC, to the second."""
+    """What the table coverage says about one table of one recording.
+
+    ``events`` are those that are there. ``lost_from`` and ``lost_to`` are UTC, to the second.
+    """
 
     events: int
     lost: int
@@ -64,10 +67,12 @@ _TABLES = ("recording", "probe", "coverage")
 _RECORDINGS = "SELECT recording_id, start_ns, end_ns, coalesce(clean_end, false), tracers, filters FROM recording"
 
 _COUNTS = """
-SELECT recording_id, "table", CAST(sum(events) AS BIGINT), CAST(sum(lost) AS BIGINT),
+SELECT recording_id, "table", CAST(sum(events) - coalesce(sum(unwritten), 0) AS BIGINT), CAST(sum(lost) AS BIGINT),
        strftime(min(ts) FILTER (WHERE lost > 0), '%Y-%m-%d %H:%M:%S'),
        strftime(max(ts + to_microseconds(interval_ns // 1000)) FILTER (WHERE lost > 0), '%Y-%m-%d %H:%M:%S'),
-       CAST(coalesce(sum(interval_ns) FILTER (WHERE attached), 0) AS BIGINT), max(interval_ns), min(ts_ns), max(ts_ns + interval_ns)
+       CAST(coalesce(sum(interval_ns) FILTER (WHERE attached AND unwritten IS NULL), 0) AS BIGINT),
+       coalesce(max(interval_ns) FILTER (WHERE unwritten IS NULL), 0),
+       coalesce(min(ts_ns) FILTER (WHERE unwritten IS NULL), 0), coalesce(max(ts_ns + interval_ns) FILTER (WHERE unwritten IS NULL), 0)
 FROM coverage GROUP BY recording_id, "table"
 """
 

@@ -13,7 +13,7 @@
 --   bytes         BIGINT   bytes  size of those that were recorded, in the ring
 --   recording_id  VARCHAR  -      recording
 -- Parameters: none
--- Caveats: By the kernel's own count. Intervals are a second as a rule, longer when the recorder did not run; those without an event are left out.
+-- Caveats: By the kernel's own count. Intervals are a second as a rule, longer when the recorder did not run; those without an event are left out. Rows that were counted, and lost later, are in losses.
 SELECT
     round((c.ts_ns - r.start_ns) / 1e9, 3) AS at_s,
     c.table AS "table",
@@ -24,5 +24,5 @@ SELECT
     c.recording_id
 FROM coverage c
 LEFT JOIN recording r ON r.recording_id = c.recording_id
-WHERE c.events > 0 OR c.lost > 0
+WHERE (c.events > 0 OR c.lost > 0) AND c.unwritten IS NULL
 ORDER BY c.recording_id, c.ts_ns, c.table

@@ -49,7 +49,7 @@ counts AS (
 covered AS (
     SELECT
         recording_id, coverage.table AS name, CAST(sum(events) AS BIGINT) AS events, CAST(sum(lost) AS BIGINT) AS lost,
-        CAST(sum(CASE WHEN attached THEN interval_ns ELSE 0 END) AS BIGINT) AS covered_ns
+        CAST(sum(CASE WHEN attached AND unwritten IS NULL THEN interval_ns ELSE 0 END) AS BIGINT) AS covered_ns
     FROM coverage
     GROUP BY recording_id, coverage.table
 ),

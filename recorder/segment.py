@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,16 +14,28 @@ from recorder import __version__
 from recorder.schema import Table, arrow_schema
 from recorder.schema.parquet import HashingFile, file_metadata, parquet_options
 
-if TYPE_CHECKING:
-    from recorder.folder import RecordingFolder
-
 RECORDER = f"bpftape {__version__}"
+
+
+class Home(Protocol):
+    """What a segment asks of the recording's folder that it is made in."""
+
+    recording_id: str
+
+    def table_fd(self, table: str) -> int:
+        """Return the open folder of ``table``."""
+
+    def open_new(self, name: str, directory: int) -> int:
+        """Make a file that was not there; return its descriptor."""
+
+    def enter(self, line: Mapping[str, Any]) -> None:
+        """Take the manifest's line for a segment that is durable."""
 
 
 class Segment:
     """One open Parquet file of a table. Nothing of it counts until :meth:`seal` has entered it in the manifest."""
 
-    def __init__(self, folder: RecordingFolder, table: Table, number: int) -> None:
+    def __init__(self, folder: Home, table: Table, number: int) -> None:
         self.rows = 0
         self.span_ns: tuple[int, int] | None = None
         self._folder = folder

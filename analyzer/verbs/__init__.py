@@ -1,15 +1,15 @@
 """The verbs of ``bpftape`` that need no privileges: one module a verb, found by its place.
 
 The module ``new_report`` has a function of that name, which becomes the verb ``new-report``, and ``EXAMPLES`` for its ``--help``: what somebody
-wants, and what to type for it. All modules are imported at each start, so heavy imports belong inside of the functions. The recorder's entry
-point adds its own verbs to the same app.
+wants, and what to type for it. All modules are imported at each start, so heavy imports belong inside of the functions. The recorder adds its
+own verbs, those that need its code, to the same app: ``recorder/verbs/``.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import typer
@@ -40,10 +40,11 @@ def examples(wanted: Mapping[str, str]) -> str:
     return "\n\n".join(["[bold]Examples[/bold]", *lines])
 
 
-def _add_verbs() -> None:
-    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
-        module = importlib.import_module(f"{__name__}.{name}")
+def add_verbs(package: str, path: Iterable[str]) -> None:
+    """Add the verbs that are modules of ``package``, whose folders are ``path``."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(path)):
+        module = importlib.import_module(f"{package}.{name}")
         app.command(name.replace("_", "-"), epilog=examples(module.EXAMPLES))(getattr(module, name))
 
 
-_add_verbs()
+add_verbs(__name__, __path__)

@@ -9,8 +9,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from unittest import mock
 
+import recorder.bpftape  # noqa: F401 - adds the recorder's verbs
 from analyzer.cli import run_app
-from recorder.bpftape import app  # with the recorder's verbs
+from analyzer.verbs import app
 
 
 def verb(*arguments: str | Path) -> CompletedProcess[str]:
