@@ -29,6 +29,10 @@ struct container_event {
 	u32 path_is_whole;
 	u32 memory_path_size;
 	u32 memory_path_is_whole;
+	u32 owner; /* of the outermost group of path that is not root's; 0: all are */
+	u32 owner_depth; /* groups further in than that one */
+	u32 memory_owner;
+	u32 memory_owner_depth;
 	char nodename[NODENAME_SIZE];
 	u8 path[PATH_SIZE + NAME_SIZE]; /* names of cgroups, each with its NUL, the innermost first */
 	u8 memory_path[PATH_SIZE + NAME_SIZE];
@@ -60,23 +64,46 @@ static __always_inline bool is_same(struct nodename *a, struct nodename *b)
 	return difference == 0;
 }
 
-/* Read the names of a cgroup and of those above it, the root's not among them, into `path`; return their size. */
-static __always_inline u32 read_path(u8 *path, struct cgroup *cgroup, u32 *is_whole)
+/* The owner of a cgroup's folder, who may make groups of any name in it. The kernel notes those that are not root. */
+static __always_inline u32 folder_owner(struct kernfs_node *node)
+{
+#if defined(HAVE_kernfs_node_iattr) && defined(HAVE_kernfs_iattrs_ia_uid)
+	struct kernfs_iattrs *attributes = READ(node, iattr);
+
+	return attributes ? PEEK(attributes, ia_uid) : 0;
+#else
+	return 0;
+#endif
+}
+
+/*
+ * Read the names of a cgroup and of those above it, the root's not among them, into `path`; return their size. `is_whole`, `owner` and `owner_depth`
+ * are in the record.
+ */
+static __always_inline u32 read_path(u8 *path, struct cgroup *cgroup, u32 *is_whole, u32 *owner, u32 *owner_depth)
 {
 	struct cgroup_subsys_state *parent = READ(cgroup, self.parent);
 	u32 size = 0;
 
+	*owner = 0;
+	*owner_depth = 0;
 #pragma clang loop unroll(disable)
 	for (int depth = 0; depth < PATH_DEPTH; depth++) {
 		struct kernfs_node *node;
 		const char *name;
 		u64 at = size;
+		u32 uid;
 		long length;
 
 		if (!parent || size >= PATH_SIZE) /* the root has no name */
 			break;
 		node = READ(cgroup, kn);
 		name = READ(node, name);
+		uid = folder_owner(node);
+		if (uid) {
+			*owner = uid;
+			*owner_depth = depth;
+		}
 		asm volatile("%0 &= %1" : "+r"(at) : "i"(PATH_SIZE - 1)); /* the compiler knows that it is less, the verifier does not */
 		length = bpf_probe_read_kernel_str(path + at, NAME_SIZE, name);
 		size += length & ~(length >> 63); /* nothing for an error; a branch would be another way to walk for the verifier */
@@ -129,8 +156,12 @@ static __always_inline int look_at(struct task_struct *task, int otherwise)
 	event->uts_ns = context.uts_ns;
 	event->mnt_ns = mnt_ns ? READ(mnt_ns, ns.inum) : 0;
 	__builtin_memcpy(&event->nodename, &nodename, sizeof(nodename));
-	event->path_size = read_path(event->path, cgroup, &event->path_is_whole);
-	event->memory_path_size = v1 ? read_path(event->memory_path, v1, &event->memory_path_is_whole) : 0;
+	event->path_size = read_path(event->path, cgroup, &event->path_is_whole, &event->owner, &event->owner_depth);
+	event->memory_path_size = 0;
+	event->memory_owner = 0;
+	if (v1)
+		event->memory_path_size =
+			read_path(event->memory_path, v1, &event->memory_path_is_whole, &event->memory_owner, &event->memory_owner_depth);
 	container_ring.ringbuf_submit(event, count_event(counters, RING_PAGES_container, sizeof(*event)));
 	return 0;
 }

@@ -48,9 +48,14 @@ struct nsproxy {
 	struct net *net_ns;
 };
 
+struct kernfs_iattrs {
+	unsigned int ia_uid;
+};
+
 struct kernfs_node {
 	const char *name;
 	u64 id;
+	struct kernfs_iattrs *iattr;
 };
 
 struct cgroup_subsys_state {

@@ -38,6 +38,13 @@ TABLES = (
                 nullable=True,
                 kind=Kind.ID,
             ),
+            Column(
+                "delegated_uid",
+                Type.INT32,
+                "User whose part of the hierarchy the group of that id was made in: it need not be what its name says. NULL: root made it",
+                nullable=True,
+                kind=Kind.USER,
+            ),
             Column("name", Type.STRING, "Name that users know it by", nullable=True, kind=Kind.CONTAINER),
             Column(
                 "runtime",

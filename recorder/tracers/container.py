@@ -66,6 +66,29 @@ def _from_path(value: Callable[[Identity, Named | None], str | None], is_categor
     return derive
 
 
+def _delegated_uid(block: Block) -> pa.Array:
+    import numpy as np
+    import pyarrow as pa
+
+    from recorder.identity import identify
+
+    uids: list[int | None] = []
+    for row, path, memory_path in zip(block, _paths(block), _paths(block, "memory_path"), strict=True):
+        field, named = ("", path) if identify(path).container_id else ("memory_", memory_path)
+        uid, depth = int(row[f"{field}owner"].astype(np.int32)), int(row[f"{field}owner_depth"])
+        uids.append(uid if uid and is_delegated(named, depth) else None)
+    return pa.array(uids, pa.int32())
+
+
+def is_delegated(path: str, depth: int) -> bool:
+    """Say whether the container that a path names is named by a group further in than the one which ``depth`` others are further in than."""
+    from recorder.identity import identify
+
+    parts = path.split("/")
+    container_id = identify(path).container_id
+    return container_id is not None and identify("/".join(parts[: len(parts) - depth])).container_id != container_id
+
+
 def _name(identity: Identity, named: Named | None) -> str | None:
     return (named.name if named else None) or identity.name
 
@@ -79,6 +102,7 @@ def _tables(_argv: bool) -> Mapping[str, Mapping[str, Derive]]:
         "container": {
             "cgroup_path": _cgroup_path,
             "memory_cgroup_path": _memory_cgroup_path,
+            "delegated_uid": _delegated_uid,
             "container_id": _from_path(lambda identity, _: identity.container_id),
             "name": _from_path(_name),
             "runtime": _from_path(_runtime, is_category=True),

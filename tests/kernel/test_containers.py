@@ -24,6 +24,7 @@ LONGEST_HOSTNAME = "h" * 64
 ODD_HOSTNAME = b"\x1b[31mred\xff\n"
 ODD_GROUP = b"\x1b[2Jodd\xff \r"
 DEPTH = 40
+SOMEBODY = 65_477
 COUNT = 300
 MORE_THAN_A_RING = 500
 CONNECT = "container_connect"
@@ -108,6 +109,13 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
             for number, (name, (parts, flags)) in enumerate(IN_V1.items()):
                 unified = group("cgroup2", *(("docker", OTHER_ID) if name == "named in both" else (f"engine-{number}.service",)))
                 shorts[name] = run_short(group("memory", *parts), *flags, unified=unified)
+        for kind in KINDS:
+            mine = group(kind, "mine", f"docker-{ID}.scope", "init.scope")
+            os.chown(mine.parent.parent, SOMEBODY, -1)
+            shorts[f"delegated {kind}"] = run_short(mine, *ALL_NAMESPACES)
+            given = group(kind, f"docker-{ID}.scope", "init.scope")
+            os.chown(given.parent, SOMEBODY, -1)
+            shorts[f"given {kind}"] = run_short(given, *ALL_NAMESPACES)
         box = boxes[some_kind]
         box.run(3)
         for hostname, how in (("named-late", "exit"), ("named-again", "clone"), (LONGEST_HOSTNAME, "exit")):
@@ -220,6 +228,14 @@ def test_what_is_no_container_makes_no_row(seen: Seen, kind: str, what: str) -> 
     short = seen.shorts[f"{what} {kind}"]
     assert seen.recording.rows("exit", cgroup_id=short.inode), "it ran while it was recorded"
     assert seen.rows(f"{what} {kind}") == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_group_that_a_user_may_have_named_is_marked(seen: Seen, kind: str) -> None:
+    for name, uid in ((f"delegated {kind}", SOMEBODY), (f"given {kind}", None), (f"docker {kind}", None)):
+        rows = seen.rows(name)
+        assert rows, name
+        assert {(row["container_id"], row["delegated_uid"]) for row in rows} == {(ID, uid)}, name
 
 
 def test_processes_of_the_host_make_no_rows(seen: Seen) -> None:

@@ -30,13 +30,13 @@ def innermost_first(path: str | bytes) -> bytes:
     return path if isinstance(path, bytes) else b"".join(part.encode() + b"\0" for part in reversed(path.split("/")[1:]))
 
 
-def columns(*paths: str | bytes, is_whole: int = 1, memory: str = "") -> dict[str, list[Any]]:
+def columns(*paths: str | bytes, is_whole: int = 1, memory: str = "", **fields: int) -> dict[str, list[Any]]:
     """Return the derived columns of records with these paths, as the kernel side writes them; all with the same one in v1, if any."""
     rows: list[dict[str, Any]] = []
     in_v1 = innermost_first(memory)
     for path in paths:
         names = innermost_first(path)
-        own = {"path": names, "path_size": len(names), "path_is_whole": is_whole}
+        own = {"path": names, "path_size": len(names), "path_is_whole": is_whole, "owner": 0, "memory_owner": 0} | fields
         rows.append(own | {"memory_path": in_v1, "memory_path_size": len(in_v1), "memory_path_is_whole": 1, "memory_cgroup_id": 7 if memory else 0})
     return derived_columns("container", "container", rows)
 
@@ -78,6 +78,21 @@ def test_the_path_in_v1_tells_where_that_in_v2_does_not() -> None:
     assert found["memory_cgroup_path"] == [f"/kubepods/pod{UID}/{OTHER}"] * 3
     alone = columns(engine)
     assert (alone["container_id"], alone["memory_cgroup_path"]) == ([None], [None])
+
+
+def test_a_group_that_a_user_may_have_made_is_marked_and_one_that_was_given_away_with_its_name_is_not() -> None:
+    session = "/user.slice/user-1000.slice/user@1000.service"  # root made it, and gave it to the user
+    assert columns(f"{session}/docker-{ID}.scope", owner=1000, owner_depth=1)["delegated_uid"] == [1000]
+    assert columns(f"{session}/docker-{ID}.scope/init.scope", owner=1000, owner_depth=2)["delegated_uid"] == [1000]
+    assert columns(f"/docker/{ID}/init.scope", owner=100_000, owner_depth=1)["delegated_uid"] == [None]
+    assert columns(f"/docker/{ID}/init.scope", owner=100_000, owner_depth=0)["delegated_uid"] == [None]
+    assert columns(f"/docker/{ID}")["delegated_uid"] == [None]
+    assert columns(session, owner=1000, owner_depth=0)["delegated_uid"] == [None]
+    # An id inside of another's: the inner one is what counts.
+    assert columns(f"/docker/{ID}/docker/{OTHER}", owner=100_000, owner_depth=2)["delegated_uid"] == [100_000]
+    in_v1 = columns("/engine", memory=f"{session}/docker-{ID}.scope", memory_owner=1000, memory_owner_depth=1)
+    assert in_v1["delegated_uid"] == [1000]
+    assert columns("/engine", memory=f"/docker/{ID}", owner=1000, owner_depth=0)["delegated_uid"] == [None]
 
 
 def test_without_a_file_of_the_runtime_the_path_says_what_it_can() -> None:
