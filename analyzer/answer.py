@@ -11,6 +11,7 @@ from analyzer.header import Header
 from analyzer.result import Field, Result
 from analyzer.sql_error import near
 from analyzer.trust import Trust, assess
+from recorder.schema import TABLES
 
 if TYPE_CHECKING:
     from analyzer.report import Report
@@ -86,6 +87,11 @@ def _notes(sandbox: Sandbox, report: Report, statement: Statement, result: Resul
     notes = [
         f"the last line of {recording.name}'s manifest is cut off; its segment is not used" for recording in sandbox.recordings if recording.torn
     ]
+    if sandbox.scope.words:
+        notes.append(f"narrowed by {sandbox.scope.words}")
+        traced = sorted(table for table in statement.tables if table in TABLES and TABLES[table].tracer)
+        if whole := [table for table in traced if any(cut.is_whole(table) for cut in sandbox.scope.cuts.values())]:
+            notes.append(f"rows of {', '.join(whole)} belong to no container: they are all there")
     if report.header:
         notes += [f"{report.name}'s header: {lie}" for lie in report.header.lies(statement.tables, statement.parameters, result.fields)]
     return tuple(notes)

@@ -1,13 +1,15 @@
-"""Describe the bundled reports: the list, one report in full, and the README of queries/."""
+"""Describe reports: the list of the bundled ones, one report in full, and the README of queries/."""
 
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 
-from analyzer.header import GROUPS, Header
+from analyzer.header import GROUPS, Column, Header, Parameter
 from analyzer.macros import MACROS
-from analyzer.report import Report, bundled, bundled_names
+from analyzer.report import Report, bundled, bundled_names, find
 from analyzer.schema import column_lines
+from analyzer.text import printable
 
 _WIDTH = 100
 
@@ -23,15 +25,38 @@ def listing() -> str:
 
 
 def explain(name: str) -> str:
-    """Return what the header of the bundled report called ``name`` says; raise AnalyzerError if there is none."""
-    report = bundled(name)
-    header = _header(report)
-    lines = [header.title, "", *_wrapped("Question", header.question), *_tables(header), "", "Columns"]
+    """Return what a report says of itself and, where it says nothing of that, which tables, columns and parameters it has.
+
+    ``name`` is that of a bundled report or the path of a file. Raises AnalyzerError if there is none, or if its SQL may not run.
+    """
+    report = find(name)
+    header = report.header or Header(name)
+    if not (header.columns and header.tables):
+        header = _looked_up(report, header)
+    lines = [header.title, ""] + (_wrapped("Question", header.question) if header.question else [])
+    lines += [*_tables(header), "", "Columns"]
     lines += column_lines((column.name, column.type, column.doc, column.unit if column.unit != "-" else None) for column in header.columns)
     if header.parameters:
         lines += ["", "Parameters"]
-        lines += [f"  --param {parameter.name}={parameter.default}  {parameter.doc}" for parameter in header.parameters]
-    return "\n".join([*lines, "", *_wrapped("Caveats", header.caveats)])
+        lines += [f"  --param {parameter.name}={parameter.default}  {parameter.doc}".rstrip() for parameter in header.parameters]
+    lines += ["", "For every report: --since TIME, --until TIME, --host NAME, --container NAME"]
+    return "\n".join(map(printable, lines + (["", *_wrapped("Caveats", header.caveats)] if header.caveats else [])))
+
+
+def _looked_up(report: Report, header: Header) -> Header:
+    """Return ``header`` with what DuckDB knows of the report's statement in the place of what it does not say."""
+    from analyzer.sandbox import open_sandbox
+
+    with open_sandbox([]) as sandbox:
+        statement = sandbox.prepare(report.sql, report.name)
+        result = sandbox.execute(statement, report.name, dict.fromkeys(statement.parameters))
+    declared = {parameter.name for parameter in header.parameters}
+    return replace(
+        header,
+        tables=header.tables or tuple(sorted(statement.tables)) or ("none",),
+        columns=header.columns or tuple(Column(field.name, field.type, "-", "") for field in result.fields),
+        parameters=(*header.parameters, *(Parameter(name, "VARCHAR", "VALUE", "") for name in sorted(statement.parameters - declared))),
+    )
 
 
 def index() -> str:

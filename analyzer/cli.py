@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from analyzer.errors import AnalyzerError
+from analyzer.options import Container, Host, Since, Until
 from analyzer.text import printable
 
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
@@ -96,7 +97,8 @@ def analyze(
     sql: Annotated[str | None, typer.Option("--sql", metavar="SELECT", help="Run this statement in place of a report.")] = None,
     list_reports: Annotated[bool, typer.Option("--list", help="List the bundled reports by group, and the question that each answers.")] = False,
     describe: Annotated[
-        str | None, typer.Option("--describe", metavar="REPORT", help="Explain a bundled report.", autocompletion=_complete_report)
+        str | None,
+        typer.Option("--describe", metavar="REPORT", help="Explain a report: its columns and parameters.", autocompletion=_complete_report),
     ] = None,
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=_formats(), autocompletion=_complete_format)] = "table",
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to stdout.")] = None,
@@ -110,6 +112,10 @@ def analyze(
     require_complete: Annotated[
         bool, typer.Option("--require-complete", help="Exit with 1 when anything is in doubt: not recorded, lost, filtered, or unfinished.")
     ] = False,
+    since: Since = None,
+    until: Until = None,
+    host: Host = None,
+    container: Container = None,
     version: Annotated[  # noqa: ARG001 - its callback prints and exits
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
@@ -129,16 +135,19 @@ def analyze(
         return
     if junit is not None and not expect:
         raise AnalyzerError("--junit goes with --expect.", "analyze --expect FILE.sql... RECORDING --junit FILE")
+    from analyzer.scope import Asked
+
+    asked = Asked(since, until, host, container)
     if expect:
         if sql is not None:
             raise AnalyzerError("--sql and --expect do not go together.", "Write the SELECT into a file: analyze --expect FILE.sql")
         from analyzer import expect as expectations
 
-        request = expectations.Request(arguments, form, output, param or [], timeout, junit, require_complete)
+        request = expectations.Request(arguments, form, output, param or [], timeout, junit, require_complete, asked)
         raise typer.Exit(expectations.expect(request))
     from analyzer.run import Request, run
 
-    run(Request(arguments, sql, form, output, param or [], timeout, require_complete))
+    run(Request(arguments, sql, form, output, param or [], timeout, require_complete, asked))
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from analyzer.recording import open_recordings
 from analyzer.report import Report
 from analyzer.result import Result
 from analyzer.run import newest, seconds
+from analyzer.scope import EVERYTHING, Asked, narrow
 from analyzer.text import printable
 from analyzer.values import json_text, objects
 from recorder.schema import MANIFEST, SUFFIX
@@ -36,6 +37,7 @@ class Request:
     timeout: str
     junit: str | None
     strict: bool
+    asked: Asked = EVERYTHING
 
 
 def expect(request: Request) -> Exit:
@@ -53,6 +55,7 @@ def expect(request: Request) -> Exit:
     limit_process()
     done: list[Checked] = []
     with open_sandbox(recordings, timeout_s) as sandbox, open_output(Path(request.output) if request.output is not None else None) as (out, width):
+        narrow(sandbox, request.asked)
         for checked in check_all(sandbox, reports, request.parameters, request.strict):
             done.append(checked)
             if request.format == "table":

@@ -14,6 +14,7 @@ from analyzer.output import open_output
 from analyzer.recording import Recording, newest_recording, open_recordings
 from analyzer.render import formats, load
 from analyzer.report import Report, bundled_names, find
+from analyzer.scope import EVERYTHING, Asked, narrow
 from analyzer.sql_error import near, out_of_memory
 from analyzer.text import printable
 from analyzer.watch import watched
@@ -36,6 +37,7 @@ class Request:
     parameters: list[str]
     timeout: str
     require_complete: bool = False
+    asked: Asked = EVERYTHING
 
 
 def run(request: Request) -> None:
@@ -58,6 +60,7 @@ def _run(request: Request, report: Report, recordings: list[Recording], timeout_
 
     limit_process()
     with open_sandbox(recordings, timeout_s) as sandbox:
+        narrow(sandbox, request.asked)
         answer = write_answer(sandbox, report, request.parameters, request.format, Path(request.output) if request.output is not None else None)
     if request.require_complete and not answer.is_complete:
         raise AnalyzerError(f"The answer to {report.name} is not complete.", "Without --require-complete this is no error.", Exit.FAILED)

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from analyzer.cut import Scope
 from analyzer.errors import AnalyzerError
 from analyzer.macros import MACROS
 from analyzer.recording import Recording, known_tables
@@ -81,6 +82,7 @@ class Sandbox:
 
         self.recordings = recordings
         self.timeout_s = timeout_s
+        self.scope = Scope()
         self._views: set[str] = set()
         self._macros: set[str] = set()
         self._spill = _spill_folder()
@@ -101,6 +103,14 @@ class Sandbox:
         self.remove_spilled()
         for folder in self._open_folders:
             os.close(folder)
+
+    def narrow(self, scope: Scope) -> None:
+        """Let all that is read from now on be narrowed to ``scope``, and leave out the recordings that it does not name."""
+        self.scope = scope
+        self.recordings = [recording for recording in self.recordings if recording.id in scope.cuts]
+        for table in self._views:
+            self._connection.execute(f"DROP VIEW {table}")
+        self._views.clear()
 
     def interrupt(self) -> None:
         """Stop the statement that is running, from another thread."""
@@ -236,7 +246,7 @@ class Sandbox:
 
         for table in sorted(set(tables) - self._views):
             try:
-                self._run(f"CREATE VIEW {table} AS {view_sql(table, self.recordings, self._roots, self._describe)}")
+                self._run(f"CREATE VIEW {table} AS {view_sql(table, self.recordings, self._roots, self._describe, self.scope.cuts)}")
             except duckdb.Error as error:
                 raise damaged(error) from None
             self._views.add(table)

@@ -75,4 +75,4 @@ def column_lines(found: Iterable[tuple[str, str, str, str | None]]) -> list[str]
     """Return a line for each (name, type, meaning, unit), the first two below each other."""
     rows = list(found)
     names, types = max(len(name) for name, *_ in rows), max(len(kind) for _, kind, *_ in rows)
-    return [f"  {name:<{names}}  {kind:<{types}}  {doc}" + (f" ({unit})" if unit else "") for name, kind, doc, unit in rows]
+    return [(f"  {name:<{names}}  {kind:<{types}}  {doc}" + (f" ({unit})" if unit else "")).rstrip() for name, kind, doc, unit in rows]

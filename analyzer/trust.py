@@ -105,10 +105,11 @@ def _traced(window: Window, table: str, counts: Counts | None, failed: str) -> T
     if not window.known:
         return TableTrust(window.recording, table, Verdict.UNFINISHED)
     if counts is None or counts.attached_ns == 0:
-        reason = f"tracer {tracer} was never attached" if tracer in window.tracers else f"tracer {tracer} was not asked for"
+        never = "the recording has nothing of that time" if window.narrowed and counts is None else f"tracer {tracer} was never attached"
+        reason = never if tracer in window.tracers else f"tracer {tracer} was not asked for"
         return TableTrust(window.recording, table, Verdict.NOT_RECORDED, reason=failed or reason)
     # The first and the last interval may stick out of the window.
-    covered_ns = counts.attached_ns - max(0, window.start_ns - counts.first_ns) - max(0, counts.last_ns - window.end_ns)
+    covered_ns = max(0, counts.attached_ns - max(0, window.start_ns - counts.first_ns) - max(0, counts.last_ns - window.end_ns))
     verdict = Verdict.FILTERED if any(restricts(word, table) for word in window.filters) else Verdict.COMPLETE
     # Coverage is counted by intervals: a gap shorter than one cannot be told.
     if failed or window.end_ns - window.start_ns - covered_ns > counts.interval_ns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from analyzer.cut import WHOLE, Cut
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.recording import Recording
 from analyzer.schema import SQL_TYPES
@@ -18,10 +19,11 @@ def files(recording: Recording, root: str, table: str) -> list[str]:
     return [f"{root}/{table}/{segment.path.name}" for segment in recording.tables.get(table, ())]
 
 
-def view_sql(table: str, recordings: Sequence[Recording], roots: Mapping[str, str], describe: Describe) -> str:
+def view_sql(table: str, recordings: Sequence[Recording], roots: Mapping[str, str], describe: Describe, cuts: Mapping[str, Cut]) -> str:
     """Return a SELECT of one list of columns from each recording: the schema's, then what newer recorders added, then recording_id.
 
-    ``roots`` has the path of each recording's folder by its id. Raises AnalyzerError for a file that is not what its table is.
+    ``roots`` has the path of each recording's folder by its id, ``cuts`` what of it is asked about where that is not all. Raises AnalyzerError
+    for a file that is not what its table is.
     """
     parts = [(recording, _columns(recording, roots[recording.id], table, describe)) for recording in recordings if table in recording.tables]
     columns = {column.name: SQL_TYPES[column.type] for column in TABLES[table].columns} if table in TABLES else {}
@@ -31,7 +33,8 @@ def view_sql(table: str, recordings: Sequence[Recording], roots: Mapping[str, st
     for recording, found in parts:
         listed = [_name(name) if name in found else f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in columns.items()]
         paths = sql_list(files(recording, roots[recording.id], table))
-        selects.append(f"SELECT {', '.join(listed)}, {quoted(recording.id)} AS recording_id FROM read_parquet({paths})")
+        where = cuts.get(recording.id, WHOLE).where(table, found)
+        selects.append(f"SELECT {', '.join(listed)}, {quoted(recording.id)} AS recording_id FROM read_parquet({paths}){where}")
     if not selects:
         listed = [f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in (*columns.items(), ("recording_id", "VARCHAR"))]
         selects.append(f"SELECT {', '.join(listed)} WHERE false")

@@ -6,9 +6,10 @@ These are the facts that trust.py judges by. They are read once for an answer, f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from analyzer.cut import WHOLE, Cut
 from recorder.schema import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 class Window:
     """What one recording covers. ``end_ns`` is that of the last coverage interval where the recording is unfinished.
 
-    ``known`` is False where the row that describes the recording is missing.
+    ``known`` is False where the row that describes the recording is missing. ``narrowed``: it is what was
+    asked about, which may reach out of the recording.
     """
 
     recording: str
@@ -29,6 +31,7 @@ class Window:
     tracers: tuple[str, ...]
     filters: tuple[str, ...]
     known: bool = True
+    narrowed: bool = False
 
     @property
     def seconds(self) -> float:
@@ -86,7 +89,17 @@ def read_facts(sandbox: Sandbox) -> Facts:
     failed: dict[tuple[str, str], str] = {}
     for recording_id, table, hook, reason in sandbox.rows(_FAILED, _TABLES):
         failed.setdefault((recording_id, table), f"{hook} could not be attached: {reason}")
-    return Facts(tuple(_window(recording.id, known, counts) for recording in sandbox.recordings), counts, failed)
+    cuts = sandbox.scope.cuts
+    windows = (_narrowed(_window(recording.id, known, counts), cuts.get(recording.id, WHOLE)) for recording in sandbox.recordings)
+    return Facts(tuple(windows), counts, failed)
+
+
+def _narrowed(window: Window, cut: Cut) -> Window:
+    if cut.since_ns is None and cut.until_ns is None:
+        return window
+    start_ns = window.start_ns if cut.since_ns is None else cut.since_ns
+    end_ns = max(window.end_ns, start_ns) if cut.until_ns is None else cut.until_ns
+    return replace(window, start_ns=min(start_ns, end_ns), end_ns=end_ns, narrowed=True)
 
 
 def _window(recording: str, known: Mapping[str, tuple[Any, ...]], counts: Mapping[tuple[str, str], Counts]) -> Window:

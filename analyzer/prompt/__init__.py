@@ -16,6 +16,7 @@ from analyzer.recording import open_recordings
 from analyzer.report import Report
 from analyzer.run import write_answer
 from analyzer.sandbox import Sandbox, limit_process, open_sandbox
+from analyzer.scope import Asked, narrow
 from analyzer.sql_error import out_of_memory
 
 
@@ -57,11 +58,12 @@ class Prompt:
             raise out_of_memory(report.name) from None
 
 
-def ask_all(paths: list[Path], form: str, timeout_s: float) -> int:
+def ask_all(paths: list[Path], form: str, timeout_s: float, asked: Asked) -> int:
     """Answer what comes on stdin over the recordings at ``paths``; return the exit code. At a terminal that is always 0: errors were seen."""
     limit_process()
     at_terminal = sys.stdin.isatty()
     with open_sandbox(open_recordings(paths), timeout_s) as sandbox:
+        narrow(sandbox, asked)
         prompt = Prompt(sandbox, form, at_terminal)
         if not at_terminal:
             with interruptible(sandbox, "sql"):

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from analyzer.options import Container, Host, Since, Until
+
 EXAMPLES = {
     "A prompt over the newest recording in this folder": "bpftape sql",
     "Over all of them": "bpftape sql *.bpftape",
@@ -21,6 +23,10 @@ def sql(
     ] = None,
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="How answers are written: table, csv or json.")] = "table",
     timeout: Annotated[str, typer.Option("--timeout", metavar="SECONDS", help="Stop a statement that runs longer; 0: no limit.")] = "600",
+    since: Since = None,
+    until: Until = None,
+    host: Host = None,
+    container: Container = None,
 ) -> None:
     """Ask recordings one question after the other in SQL, at a prompt or from a pipe. A statement may do what a report may, and no more.
 
@@ -29,6 +35,7 @@ def sql(
     """
     from analyzer.prompt import ask_all
     from analyzer.run import check_format, newest, seconds
+    from analyzer.scope import Asked
 
     check_format(form, None)
-    raise typer.Exit(ask_all(recordings or [newest()], form, seconds(timeout)))
+    raise typer.Exit(ask_all(recordings or [newest()], form, seconds(timeout), Asked(since, until, host, container)))

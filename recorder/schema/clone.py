@@ -66,5 +66,6 @@ TABLES = (
         ),
         tracer="clone",
         time="ts_ns",
+        lasting=True,
     ),
 )

@@ -84,7 +84,8 @@ class Table:
     """One kind of row. ``tracer`` names the unit that makes it; None means the recorder itself does.
 
     ``time`` names the column that the table is ordered by, where there is one. ``rewritten`` marks the small tables that are
-    written when the recording begins and once more, whole, when it ends.
+    written when the recording begins and once more, whole, when it ends. ``lasting``: its rows say what was there all along, so that
+    reports over a part of the recording's time need all of them.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Table:
     tracer: str | None = None
     time: str | None = None
     rewritten: bool = False
+    lasting: bool = False
 
     def column(self, name: str) -> Column:
         """Return the column called ``name``; raise KeyError if there is none."""

@@ -64,5 +64,6 @@ TABLES = (
         ),
         tracer="container",
         time="ts_ns",
+        lasting=True,
     ),
 )

@@ -100,5 +100,6 @@ TABLES = (
         ),
         tracer="tcp",
         time="ts_ns",
+        lasting=True,
     ),
 )

@@ -54,6 +54,17 @@ def test_describe_explains_a_report(analyze: Analyze) -> None:
     assert "life_ms       DOUBLE     from birth to end (ms)" in text
 
 
+def test_describe_looks_up_what_a_report_of_ones_own_does_not_say(tmp_path: Path, analyze: Analyze) -> None:
+    (tmp_path / "mine.sql").write_text('SELECT pid, comm AS "name" FROM exec WHERE comm = $wanted ORDER BY pid')
+    done = analyze("--describe", "mine.sql", cwd=tmp_path)
+    assert done.stdout.splitlines()[2:] == [
+        "Tables: exec", "", "Columns", "  pid   INTEGER", "  name  VARCHAR", "", "Parameters", "  --param wanted=VALUE", "",
+        "For every report: --since TIME, --until TIME, --host NAME, --container NAME",
+    ]  # fmt: skip
+    (tmp_path / "mine.sql").write_text("COPY exec TO 'x'")
+    assert "COPY is not allowed" in error_of(analyze("--describe", "mine.sql", cwd=tmp_path), 2)
+
+
 def test_a_parameter_changes_a_report(recording: Path, analyze: Analyze) -> None:
     done = analyze("short_lived", recording, "--format", "csv", "--param", "max_ms=6")
     assert [row["pid"] for row in csv.DictReader(io.StringIO(done.stdout))] == ["601", "900"]
