@@ -37,7 +37,7 @@ def open_output(path: Path | None) -> Iterator[tuple[TextIO, int | None]]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(Exit.OK) from None
     except OSError as error:
-        raise _failed(path, error) from None
+        raise failed(path, error) from None
 
 
 def say(text: str) -> None:
@@ -65,7 +65,8 @@ def _replaced(path: Path) -> Iterator[TextIO]:
         raise
 
 
-def _failed(path: Path | None, error: OSError) -> AnalyzerError:
+def failed(path: Path | None, error: OSError) -> AnalyzerError:
+    """Return what to say when writing to ``path``, None is stdout, went wrong: 74 where the disk is full, else 73."""
     shown = path or "stdout"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
         return AnalyzerError(f"Writing {shown} failed: {error.strerror}.", "Free some space, or name another place with --output.", Exit.IO)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.harness import PATIENCE_SECONDS, RECORD, Recording, Spawner, recorder, true_path
+from tests.support import Cli
 
 HOSTILE = "\x1b[31mred\r\n\x07"
 
@@ -53,6 +54,16 @@ def test_the_recording_has_all_that_was_printed(printed: tuple[bytes, Recording,
     lines = output.decode().splitlines()[1:]
     for table in ("clone", "exec", "exit"):
         assert len([line for line in lines if line.split()[1] == table]) == len(recording.table(table))
+
+
+def test_a_replay_shows_the_same_lines(printed: tuple[bytes, Recording, int, list[int]], cli: Cli) -> None:
+    output, recording, _, _ = printed
+    done = cli("bpftape", "replay", recording.path, "--speed", "max")
+    assert done.returncode == 0, done.stderr
+    header, *lines = done.stdout.splitlines()
+    assert header == output.decode().splitlines()[0]
+    assert sorted(lines) == sorted(output.decode().splitlines()[1:])
+    assert [line.split()[0] for line in lines] == sorted(line.split()[0] for line in lines)
 
 
 def test_a_reader_that_has_seen_enough_ends_only_the_printing(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from analyzer.lines import line
 from recorder import console
-from recorder.printing import line
 from recorder.session import Result
 
 

@@ -1,0 +1,69 @@
+"""Write a recording down in the form of other tools: one module a form, found by its place.
+
+A module has ``DOC``, what the form is for, ``SUFFIX``, what its files are called, and ``write(sandbox, target)``, which makes ``target``, a file or a
+folder that is not there yet, and returns what it made: sentences for people.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from analyzer.errors import AnalyzerError, Exit
+from analyzer.output import failed
+from analyzer.sql_error import near
+from analyzer.text import printable
+from recorder.schema import TABLES
+
+_TITLE = "export"
+
+
+def forms() -> list[str]:
+    """Return the names of all forms, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def load(name: str) -> ModuleType:
+    """Return the module of the form called ``name``; raise AnalyzerError if there is none."""
+    if name not in forms():
+        raise AnalyzerError(f"There is no format {name}.", near(name, forms()) or f"Formats: {', '.join(forms())}.")
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def export(recording: Path, name: str, output: Path | None) -> None:
+    """Write a recording in the form called ``name`` to ``output``, in this folder unless that is given, and say what was made.
+
+    What is made appears when it is whole. Raises AnalyzerError: 2 for an unknown form, 73 where something is there already or the place cannot be
+    written to, 74 where the disk is full.
+    """
+    from analyzer.recording import open_recording
+    from analyzer.sandbox import limit_process, open_sandbox
+    from analyzer.trust import assess
+    from analyzer.watch import watched
+    from analyzer.wording import line
+
+    module = load(name)
+    opened = open_recording(recording)
+    target = output or Path(opened.name.removesuffix(".zip").removesuffix(".bpftape") + module.SUFFIX)
+    if target.exists() or target.is_symlink():
+        raise AnalyzerError(f"{target} is there already.", "Name another place: --output PATH", Exit.OUTPUT)
+    limit_process()
+    with open_sandbox([opened], 0) as sandbox, watched(sandbox, _TITLE):
+        partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            made = module.write(sandbox, partial)
+            partial.rename(target)
+        except OSError as error:
+            raise failed(target, error) from None
+        finally:
+            if partial.is_dir():
+                shutil.rmtree(partial, ignore_errors=True)
+            else:
+                partial.unlink(missing_ok=True)
+        trust = assess(sandbox, TABLES, TABLES)
+    print("\n".join(printable(text) for text in [f"wrote {target}: {made}", line(trust, {opened.id: opened.name})]), file=sys.stderr)

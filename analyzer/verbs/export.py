@@ -1,0 +1,36 @@
+"""``bpftape export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from analyzer.options import RecordingOrNewest
+
+EXAMPLES = {
+    "See it in Perfetto's user interface (https://ui.perfetto.dev)": "bpftape export web1_20261123T041100Z.bpftape --format perfetto",
+    "A database for your own SQL, without the sandbox": "bpftape export --format duckdb -o web1.duckdb",
+    "Files for a spreadsheet": "bpftape export --format csv",
+}
+
+
+def _forms() -> str:
+    from analyzer.exporting import forms
+
+    return f"One of {', '.join(forms())}."
+
+
+def export(
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=_forms(), show_default=False)],
+    recording: RecordingOrNewest = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="Where to; in this folder, named like the recording, without it.")
+    ] = None,
+) -> None:
+    """Write a recording down in the form of another tool: Perfetto, DuckDB, CSV, JSON lines."""
+    from analyzer.exporting import export as write
+    from analyzer.run import newest
+
+    write(recording or newest(), form, output)
