@@ -11,10 +11,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from analyzer.cut import WHOLE
 from analyzer.errors import AnalyzerError
 from analyzer.lines import DETAILS, HEADER, line, loss_line
 from analyzer.output import open_output
 from analyzer.recording import open_recording
+from analyzer.scope import EVERYTHING, Asked, narrow
 from analyzer.sql_error import near
 from analyzer.text import printable
 from analyzer.values import json_text, to_json
@@ -48,6 +50,7 @@ class Request:
     tables: Sequence[str] = ()
     where: str | None = None
     as_json: bool = False
+    asked: Asked = EVERYTHING
 
 
 def replay(request: Request) -> None:
@@ -57,6 +60,7 @@ def replay(request: Request) -> None:
     speed, tables = _speed(request.speed), _tables(request.tables)
     limit_process()
     with open_sandbox([open_recording(request.recording)]) as sandbox, watched(sandbox, _TITLE):
+        narrow(sandbox, request.asked)
         statements = _statements(sandbox, tables, request.where)
         with open_output(None) as (out, _):
             if not request.as_json:
@@ -107,14 +111,15 @@ def _statements(sandbox: Sandbox, tables: Sequence[str], where: str | None) -> d
 
 
 def _stretches(sandbox: Sandbox) -> Iterator[tuple[int, int]]:
-    """Yield (from, to) in CLOCK_BOOTTIME ns: all of time, in parts."""
-    begin_ns, events = -_FOREVER_NS, 0
+    """Yield (from, to) in CLOCK_BOOTTIME ns: all of the time that is asked about, in parts."""
+    cut = sandbox.scope.cuts.get(sandbox.recordings[0].id, WHOLE)
+    begin_ns, events = -_FOREVER_NS if cut.since_ns is None else cut.since_ns, 0
     for ts_ns, count in sandbox.rows(_SECONDS, ["coverage"]):
-        if events + count > _STRETCH_EVENTS and events:
+        if events + count > _STRETCH_EVENTS and events and ts_ns > begin_ns:
             yield begin_ns, ts_ns
             begin_ns, events = ts_ns, 0
         events += count
-    yield begin_ns, _FOREVER_NS
+    yield begin_ns, _FOREVER_NS if cut.until_ns is None else cut.until_ns
 
 
 def _events(sandbox: Sandbox, statements: dict[str, Statement]) -> Iterator[Event]:

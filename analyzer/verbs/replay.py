@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from analyzer.options import Json, RecordingOrNewest
+from analyzer.options import Container, Json, RecordingOrNewest, Since, Until
 
 EXAMPLES = {
     "What the host did, as it did it": "bpftape replay web1_20261123T041100Z.bpftape",
@@ -20,11 +20,15 @@ def replay(
     speed: Annotated[str, typer.Option("--speed", metavar="FACTOR", help="How much faster than it was: 10, 0.5; max: as fast as can be.")] = "1",
     table: Annotated[list[str] | None, typer.Option("--table", metavar="TABLE", help="Only these events; can be given more than once.")] = None,
     where: Annotated[str | None, typer.Option("--where", metavar="CONDITION", help="Only rows of which this SQL condition holds.")] = None,
+    since: Since = None,
+    until: Until = None,
+    container: Container = None,
     json: Json = False,
 ) -> None:
     """Show the events of a recording as lines, in order and in their own time, as record --print showed them."""
     from analyzer.replay import Request
     from analyzer.replay import replay as play
     from analyzer.run import newest
+    from analyzer.scope import Asked
 
-    play(Request(recording or newest(), speed, table or (), where, json))
+    play(Request(recording or newest(), speed, table or (), where, json, Asked(since, until, None, container)))

@@ -111,6 +111,16 @@ def test_events_come_in_their_own_time(tmp_path: Path, monkeypatch: pytest.Monke
     assert shown == pytest.approx([(ts_ns - at_ns[0]) / 1e9 * times for ts_ns in at_ns], abs=1e-6)
 
 
+def test_a_time_is_a_time_for_every_event(recording: Path) -> None:
+    """In reports the rows of some tables stay whole in time, since others refer to them."""
+    whole = verb(recording, "--speed", "max").stdout.splitlines()
+    times = [line.split()[0] for line in whole[1:]]
+    since, until = times[len(times) // 3], times[2 * len(times) // 3]
+    found = verb(recording, "--speed", "max", "--since", since, "--until", until).stdout.splitlines()
+    assert found == [whole[0], *(line for line in whole[1:] if since <= line.split()[0] < until)]
+    assert 1 < len(found) < len(whole)
+
+
 def test_long_recordings_are_read_in_stretches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recording: Path) -> None:
     whole = verb(recording, "--speed", "max").stdout
     monkeypatch.setattr(replay, "_STRETCH_EVENTS", 1)
