@@ -17,7 +17,24 @@
 -- Parameters: none
 -- Caveats: Real user ids, not effective ones: a set-user-id program shows up when it makes its privilege real, as sudo and su do. A change that was taken back before
 --   the next event is not seen. Ids are those of the initial user namespace.
-WITH steps AS (
+-- Few processes ever have two users: only what these did has to be put in order.
+WITH users AS (
+    SELECT recording_id, pid, start_ns, uid FROM exec
+    UNION ALL
+    SELECT recording_id, child_pid AS pid, child_start_ns AS start_ns, uid FROM clone WHERE NOT is_thread
+    UNION ALL
+    SELECT recording_id, pid, start_ns, uid FROM process
+    UNION ALL
+    SELECT recording_id, pid, start_ns, uid FROM clone
+    UNION ALL
+    SELECT recording_id, pid, start_ns, uid FROM tcp_connect
+    UNION ALL
+    SELECT recording_id, pid, start_ns, uid FROM exit
+),
+changed AS (
+    SELECT recording_id, pid, start_ns FROM users GROUP BY recording_id, pid, start_ns HAVING min(uid) <> max(uid)
+),
+steps AS (
     SELECT recording_id, pid, start_ns, ts_ns, 3 AS step, uid, comm, 'exec' AS seen_in, argv FROM exec
     UNION ALL
     SELECT recording_id, child_pid AS pid, child_start_ns AS start_ns, ts_ns, 0 AS step, uid, comm, 'clone' AS seen_in, NULL AS argv
@@ -35,9 +52,10 @@ WITH steps AS (
 ),
 ordered AS (
     SELECT
-        recording_id, pid, start_ns, ts_ns, step, uid, comm, seen_in, argv,
-        lag(uid) OVER (PARTITION BY recording_id, pid, start_ns ORDER BY ts_ns, step, uid) AS uid_before
-    FROM steps
+        s.recording_id, s.pid, s.start_ns, s.ts_ns, s.step, s.uid, s.comm, s.seen_in, s.argv,
+        lag(s.uid) OVER (PARTITION BY s.recording_id, s.pid, s.start_ns ORDER BY s.ts_ns, s.step, s.uid) AS uid_before
+    FROM steps s
+    WHERE (s.recording_id, s.pid, s.start_ns) IN (SELECT recording_id, pid, start_ns FROM changed)
 )
 SELECT
     round((o.ts_ns - r.start_ns) / 1e9, 3) AS at_s,
