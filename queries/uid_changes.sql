@@ -17,7 +17,6 @@
 -- Parameters: none
 -- Caveats: Real user ids, not effective ones: a set-user-id program shows up when it makes its privilege real, as sudo and su do. A change that was taken back before
 --   the next event is not seen. Ids are those of the initial user namespace.
--- Few processes ever have two users: only what these did has to be put in order.
 WITH users AS (
     SELECT recording_id, pid, start_ns, uid FROM exec
     UNION ALL
@@ -31,6 +30,7 @@ WITH users AS (
     UNION ALL
     SELECT recording_id, pid, start_ns, uid FROM exit
 ),
+-- Few processes ever have two users: only what these did has to be put in order.
 changed AS (
     SELECT recording_id, pid, start_ns FROM users GROUP BY recording_id, pid, start_ns HAVING min(uid) <> max(uid)
 ),
