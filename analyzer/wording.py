@@ -116,7 +116,11 @@ def _all_is_well(trust: Trust) -> str:
     names = list(dict.fromkeys(table.table for table in traced))
     seconds = sum(window.seconds for window in trust.windows)
     where = f" in {len(trust.windows)} recordings" if len(trust.windows) > 1 else ""
-    return f"{_listed(names)} attached for all of {seconds:.1f} s{where}, none of {sum(table.events for table in traced):,} events lost"
+    steady = [name for name in names if not TABLES[name].is_own_doing]
+    of_window = [f"{_listed(steady)} attached for all of {seconds:.1f} s{where}"] if steady else []
+    own = [name for name in names if TABLES[name].is_own_doing]
+    as_asked = [f"{_listed(own)} for as long as was asked for{'' if steady else where}"] if own else []
+    return f"{', '.join(of_window + as_asked)}, none of {sum(table.events for table in traced):,} events lost"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ run|test|bench venv python3-venv python3 python
 run|test|bench bcc python3-bpfcc python3-bcc python-bcc
 test|bench strace strace strace strace
 test|bench ip iproute2 iproute iproute2
+test|bench ping iputils-ping iputils iputils
 test|bench nft nftables nftables nftables
 test|bench curl curl curl curl
 test|bench nginx nginx nginx nginx

@@ -2,7 +2,8 @@
 --
 -- Group: Recording
 -- Question: What does this recording hold, and how complete is it?
--- Tables: recording, coverage, clone, exec, exit, process, tcp_connect, tcp_accept, tcp_close, tcp_socket, container
+-- Tables: recording, coverage, clone, exec, exit, process, tcp_connect, tcp_accept, tcp_close, tcp_socket, container, xdp_drop, xdp_pass
+-- Optional: xdp_drop, xdp_pass
 -- Columns:
 --   host          VARCHAR    -    name of the host
 --   started       TIMESTAMP  us   when the last probe had attached, UTC
@@ -45,6 +46,10 @@ counts AS (
     SELECT recording_id, 'tcp_socket' AS name, count(*) AS row_count, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns FROM tcp_socket GROUP BY recording_id
     UNION ALL
     SELECT recording_id, 'container' AS name, count(*) AS row_count, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns FROM container GROUP BY recording_id
+    UNION ALL
+    SELECT recording_id, 'xdp_drop' AS name, count(*) AS row_count, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns FROM xdp_drop GROUP BY recording_id
+    UNION ALL
+    SELECT recording_id, 'xdp_pass' AS name, count(*) AS row_count, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns FROM xdp_pass GROUP BY recording_id
 ),
 covered AS (
     SELECT

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import mmap
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from recorder import bpf_call, clocks, namespaces, tracefs
 from recorder.bpf_program import BpfProgram
-from recorder.btf import Btf, relocate
-from recorder.compiler import Compilation, NoCompiler, source_folder
+from recorder.btf import Btf
+from recorder.compilations import FILTERS, compilations, is_typed, of_interface, ring_bytes
+from recorder.compiler import Compilation, NoCompiler
 from recorder.decode import Decoder, record_dtype
 from recorder.drain import Covered, discard
 from recorder.errors import Exit, RecorderError
 from recorder.filters import ENTRIES
-from recorder.privilege import in_initial_pid_namespace, initial_mount_namespace
+from recorder.interfaces import find, interfaces
+from recorder.privilege import in_initial_pid_namespace
 from recorder.ring import HEADER_BYTES, Ring
 from recorder.schema import TABLES
-from recorder.tracers import Probe, Tracer, all_tracers
+from recorder.tracers import Probe, all_tracers
+from recorder.tracers.xdp import Dropper
 from recorder.writer import Stream
 
 if TYPE_CHECKING:
     from recorder.session import Options
 
-MIB = 1 << 20
-SMALL_RING_BYTES = MIB
-
-_FILTERS = "filters"
-"""What takes a tracer's place where a filter's own program is meant."""
 _FOLLOW_PROBES = (
     Probe("raw_tracepoint", "task_newtask", "follow_newtask", ()),
     Probe("raw_tracepoint", "sched_process_free", "follow_free", ()),
@@ -45,6 +41,8 @@ class Attached:
     programs: list[BpfProgram] = field(default_factory=list)
     tables: list[Covered] = field(default_factory=list)
     probes: list[dict[str, Any]] = field(default_factory=list)
+    droppers: list[Dropper] = field(default_factory=list)
+    """Programs that drop packets, loaded and attached to nothing: recorder/samples.py does that when their time has come."""
     statistics: int | None = None
     filter_maps: Mapping[str, int] = field(default_factory=dict)
     """The maps of the filters, which all tracers look into."""
@@ -61,16 +59,21 @@ class Attached:
     _last: list[Callable[[bool], None]] = field(default_factory=list)
 
     def run_statistics(self) -> dict[str, tuple[int, int]]:
-        """Return (runs, nanoseconds) by function; nothing where the kernel does not count."""
+        """Return (runs, nanoseconds) by function, added up where several programs are of one; nothing where the kernel does not count."""
         if self.statistics is None:
             return {}
-        return {name: counts for program in self.programs for name, counts in program.run_statistics().items()}
+        found: dict[str, tuple[int, int]] = {}
+        for program in self.programs:
+            for name, (runs, time_ns) in program.run_statistics().items():
+                before = found.get(name, (0, 0))
+                found[name] = before[0] + runs, before[1] + time_ns
+        return found
 
     def note_unfollowed(self) -> None:
         """Write down with the probes that descendants were not followed, if so."""
         count = self.unfollowed()
         for probe in self.probes:
-            if count and probe["hook"] == str(_FOLLOW_PROBES[0]) and probe["tracer"] == _FILTERS:
+            if count and probe["hook"] == str(_FOLLOW_PROBES[0]) and probe["tracer"] == FILTERS:
                 probe["reason"] = f"{count:,} descendants were not followed: there were more than {ENTRIES:,} at once"
 
     def finally_run(self, probe: Probe, row: dict[str, Any], program: BpfProgram) -> None:
@@ -103,29 +106,6 @@ class Attached:
         if self.statistics is not None:
             os.close(self.statistics)
             self.statistics = None
-
-
-def is_typed(btf: Btf) -> bool:
-    """Say whether programs may follow the pointers that the kernel hands them (Linux 5.11), instead of asking a helper for each word."""
-    return bpf_call.is_known() and btf.enumerator("bpf_func_id", "BPF_FUNC_get_current_task_btf") is not None
-
-
-def kernel_flags(btf: Btf, options: Options) -> list[str]:
-    """Return the compiler flags that all C files take: what the kernel is like, and what the user asked for."""
-    memory = btf.enumerator("cgroup_subsys_id", "memory_cgrp_id")
-    flags = [f"-DPAGE_SIZE={mmap.PAGESIZE}UL", f"-DCPUS={os.cpu_count()}", f"-DSOCKETS={options.sockets}"]
-    flags += [f"-DINITIAL_MNT_NS={initial_mount_namespace()}U", *options.filters.flags()]
-    if memory is not None:
-        flags.append(f"-DMEMORY_CGRP_ID={memory}")
-    if is_typed(btf):
-        flags.append("-DTYPED")
-    if not options.argv:
-        flags.append("-DNO_ARGV")
-    return flags
-
-
-def _ring_bytes(tracer: Tracer, table: str, options: Options) -> int:
-    return options.ring_mib * MIB if table in tracer.hot else SMALL_RING_BYTES
 
 
 def _attach_raw_tracepoint(program: BpfProgram, probe: Probe, btf: Btf) -> int:
@@ -199,26 +179,6 @@ def _counters(program: BpfProgram, table: str, functions: frozenset[str]) -> tup
     return events, lost + sum(program.misses(function) for function in functions)
 
 
-@contextmanager
-def _compilations(btf: Btf, options: Options) -> Iterator[dict[str, Compilation]]:
-    """Compile what ``options`` asks for, all of it side by side; give out each C file's compilation by its tracer."""
-    declarations = relocate((source_folder() / "kernel_types.h").read_text(), btf)
-    common = kernel_flags(btf, options)
-    flags = {_FILTERS: common} if options.filters.by_task else {}
-    for name in options.tracers:
-        tracer = all_tracers()[name]
-        rings = (f"-DRING_PAGES_{table}={_ring_bytes(tracer, table, options) // mmap.PAGESIZE}" for table in tracer.tables(options.argv))
-        flags[name] = [*common, *tracer.flags(btf), *rings]
-    started: dict[str, Compilation] = {}
-    try:
-        for name, words in flags.items():
-            started[name] = Compilation(f"{name}.c", declarations, words)
-        yield started
-    finally:
-        for compilation in started.values():
-            compilation.close()
-
-
 def _add_tracer(attached: Attached, name: str, compilation: Compilation, btf: Btf, options: Options, offset_ns: int) -> None:
     tracer = all_tracers()[name]
     probes = [probe for probe in tracer.probes if probe.when(btf)]
@@ -236,7 +196,7 @@ def _add_tracer(attached: Attached, name: str, compilation: Compilation, btf: Bt
     covered = []
     for table, functions in derived.items():
         dtype = record_dtype(program.record_layout(table))
-        ring = _ring(program, table, _ring_bytes(tracer, table, options), dtype.itemsize - HEADER_BYTES)
+        ring = _ring(program, table, ring_bytes(tracer, table, options), dtype.itemsize - HEADER_BYTES)
         stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
         functions_of = frozenset(probe.function for probe in probes if table in probe.tables and probe.misses_count)
         covered.append(Covered(stream, partial(_counters, program, table, functions_of), attached=False))
@@ -251,12 +211,21 @@ def _add_filters(attached: Attached, compilation: Compilation, btf: Btf, options
     program = BpfProgram(compilation.source, compilation.result())
     attached.programs.append(program)
     attached.filter_maps = program.maps
-    for table, key in options.filters.map_keys(_FILTERS):
+    for table, key in options.filters.map_keys(FILTERS):
         program.put(table, key, 1)
     if options.filters.followed:
         attached.follow = partial(program.put, "followed", leaf=1)
         attached.unfollowed = lambda: program.counters("followed")[1]
-        _try_probes(attached, _FILTERS, _FOLLOW_PROBES, partial(_attach_probe, attached, program, btf), required=True)
+        _try_probes(attached, FILTERS, _FOLLOW_PROBES, partial(_attach_probe, attached, program, btf), required=True)
+
+
+def _add_droppers(attached: Attached, started: Mapping[str, Compilation], options: Options) -> None:
+    known = interfaces() if options.drops else {}
+    for name, rules in options.drops.rules.items():
+        interface = find(name, known)
+        program = BpfProgram("xdp.c", started[of_interface(name)].result())
+        attached.programs.append(program)
+        attached.droppers.append(Dropper(program, interface, rules, options.drops.mode))
 
 
 def try_to_attach(options: Options, offset_ns: int, empty: Callable[[Sequence[Covered]], object] = discard) -> Attached:
@@ -269,13 +238,15 @@ def try_to_attach(options: Options, offset_ns: int, empty: Callable[[Sequence[Co
     btf = Btf.of_running_kernel()
     attached = Attached(empty=empty)
     try:
-        with _compilations(btf, options) as compilations:
-            if _FILTERS in compilations:
-                _add_filters(attached, compilations[_FILTERS], btf, options)
+        with compilations(btf, options) as started:
+            if FILTERS in started:
+                _add_filters(attached, started[FILTERS], btf, options)
             if options.statistics:
                 attached.statistics = bpf_call.enable_statistics()
             for name in options.tracers:
-                _add_tracer(attached, name, compilations[name], btf, options, offset_ns)
+                if not all_tracers()[name].on_request:
+                    _add_tracer(attached, name, started[name], btf, options, offset_ns)
+            _add_droppers(attached, started, options)
     except BaseException:
         attached.close()
         raise
@@ -285,7 +256,7 @@ def try_to_attach(options: Options, offset_ns: int, empty: Callable[[Sequence[Co
 def attach(options: Options, offset_ns: int, empty: Callable[[Sequence[Covered]], object]) -> Attached:
     """Do as :func:`try_to_attach`, and raise RecorderError (exit 70) also when nothing at all could be attached."""
     attached = try_to_attach(options, offset_ns, empty)
-    if not any(table.attached for table in attached.tables):
+    if not attached.droppers and not any(table.attached for table in attached.tables):
         attached.close()
         reasons = "\n".join(f"  {probe['hook']}: {probe['reason']}" for probe in attached.probes if probe["reason"])
         raise RecorderError(f"nothing could be attached:\n{reasons}", "See: bpftape doctor", Exit.BPF)

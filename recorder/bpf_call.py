@@ -27,11 +27,16 @@ XDP_FLAGS = {"generic": 1 << 1, "native": 1 << 2}
 
 _XDP_LINK = 37
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD = 0, 1, 2, 5
+_MAP_NEXT_KEY, _PROG_TEST_RUN, _PROG_BY_ID = 4, 10, 13
 _OBJ_GET_INFO, _RAW_TRACEPOINT_OPEN, _LINK_CREATE, _ENABLE_STATS, _ITER_CREATE = 15, 17, 28, 32, 33
 _STATS_RUN_TIME = 0
 _LOG_BYTES = 1 << 20
 _NAME_BYTES = 16
 _INFO_BYTES = 256
+# struct bpf_prog_info: where the name is; struct bpf_link_info: where an XDP link has its interface.
+_PROG_NAME, _LINK_INTERFACE = slice(64, 80), slice(16, 20)
+# What the kernel leaves in the attributes of a test run: verdict, and mean time in ns.
+_TEST_RUN = struct.Struct("=4xI28xI")
 # struct bpf_prog_info: where id, and run_time_ns, run_cnt and recursion_misses are. struct bpf_map_info: type to map_flags.
 _PROG_ID, _PROG_RUNS, _MAP_INFO = struct.Struct("=4xI"), struct.Struct("=192xQQQ"), struct.Struct("=I4xIIII")
 # The number of the call by machine; for none of these does another table of system calls exist that Python could use.
@@ -50,13 +55,18 @@ def _libc() -> ctypes.CDLL:
 
 def _bpf(command: int, layout: str, *values: int | bytes) -> int:
     """Make the call with attributes of that layout; return what it returns, and raise OSError where it fails."""
+    return _answered(command, layout, *values)[0]
+
+
+def _answered(command: int, layout: str, *values: int | bytes) -> tuple[int, bytes]:
+    """Do so, and return the attributes as the kernel left them as well."""
     if (number := _NUMBERS.get(platform.machine())) is None:
         raise OSError(errno.ENOSYS, f"the number of bpf(2) on {platform.machine()} is not known")
     attributes = ctypes.create_string_buffer(struct.pack("=" + layout, *values))
     result = int(_libc().syscall(number, command, attributes, len(attributes.raw) - 1))
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return result
+    return result, attributes.raw[:-1]
 
 
 def _charged(command: int, layout: str, *values: int | bytes) -> int:
@@ -83,6 +93,19 @@ def lookup(fd: int, key: bytes, value_bytes: int) -> bytes:
     key_buffer, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value_bytes)
     _bpf(_MAP_LOOKUP, "I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value), 0)
     return value.raw
+
+
+def keys(fd: int, key_bytes: int) -> list[bytes]:
+    """Return the keys of a map; raise OSError where the kernel refuses."""
+    found: list[bytes] = []
+    key, after = ctypes.create_string_buffer(key_bytes), ctypes.create_string_buffer(key_bytes)
+    try:
+        while True:
+            _bpf(_MAP_NEXT_KEY, "I4xQQ", fd, ctypes.addressof(key) if found else 0, ctypes.addressof(after))
+            found.append(after.raw)
+            key.raw = after.raw
+    except FileNotFoundError:  # that was the last one
+        return found
 
 
 def update(fd: int, key: bytes, value: bytes) -> None:
@@ -149,6 +172,39 @@ def _info(fd: int) -> bytes:
 def map_info(fd: int) -> tuple[int, int, int, int, int]:
     """Return (type, bytes of a key, bytes of a value, entries, flags) of a map."""
     return _MAP_INFO.unpack_from(_info(fd))
+
+
+def linked_interface(link: int) -> int:
+    """Return the index of the interface that an XDP link is attached to; 0 when that has gone."""
+    return int.from_bytes(_info(link)[_LINK_INTERFACE], sys.byteorder)
+
+
+def open_program(number: int) -> int:
+    """Return a descriptor of the program that has this number in the kernel; raise OSError where there is none."""
+    return _bpf(_PROG_BY_ID, "III", number, 0, 0)
+
+
+def program_name(number: int) -> str:
+    """Return the name of the program of that number; "?" where it has none or has gone."""
+    try:
+        fd = open_program(number)
+    except OSError:
+        return "?"
+    try:
+        return _info(fd)[_PROG_NAME].split(b"\0")[0].decode("utf-8", "replace") or "?"
+    finally:
+        os.close(fd)
+
+
+def run_xdp(program: int, frame: bytes, repeat: int = 1) -> tuple[int, int]:
+    """Have the kernel run an XDP program on ``frame``, which nothing else sees, ``repeat`` times; return (verdict, mean ns).
+
+    Raise OSError where the kernel refuses: frames shorter than an Ethernet header, for one.
+    """
+    data = ctypes.create_string_buffer(frame, len(frame))
+    _, left = _answered(_PROG_TEST_RUN, "IIIIQQII", program, 0, len(frame), 0, ctypes.addressof(data), 0, repeat, 0)
+    verdict, mean_ns = _TEST_RUN.unpack(left)
+    return verdict, mean_ns
 
 
 def program_id(fd: int) -> int:

@@ -82,17 +82,21 @@ class BpfProgram:
             raise RecorderError(f"tracepoint {hook}: {error.strerror}", code=Exit.BPF) from error
         return bpf_call.program_id(fd)
 
-    def attach_xdp(self, function: str, interface: int, mode: str) -> int:
-        """Attach ``function`` to the interface of that index, in the ``mode`` native or generic, by a link; return the program's id.
+    def attach_xdp(self, function: str, interface: int, mode: str) -> tuple[int, int]:
+        """Attach ``function`` to the interface of that index, in the ``mode`` native or generic; return the program's id, and its link.
 
-        Raise RecorderError if refused.
+        Raise RecorderError where the kernel does not load it, and OSError where it does not attach it.
         """
         fd = self.load(function, bpf_call.XDP)
-        try:
-            self._links.append(bpf_call.link_xdp(fd, interface, mode))
-        except OSError as error:
-            raise RecorderError(f"XDP in {mode} mode: {error.strerror}", code=Exit.BPF) from error
-        return bpf_call.program_id(fd)
+        link = bpf_call.link_xdp(fd, interface, mode)
+        self._links.append(link)
+        return bpf_call.program_id(fd), link
+
+    def close_link(self, link: int) -> None:
+        """Detach what is attached by ``link``."""
+        if link in self._links:
+            self._links.remove(link)
+            os.close(link)
 
     def load_iterator(self, function: str, btf: Btf) -> int:
         """Load the iterator ``function``, called ``bpf_iter__TARGET``; return its id. Raise RecorderError if refused."""
@@ -139,6 +143,15 @@ class BpfProgram:
         data = bpf_call.lookup(self.maps[f"{table}_counters"], _FIRST, 16 * bpf_call.possible_cpus())
         numbers = bpf_call.words(data)
         return sum(numbers[::2]), sum(numbers[1::2])
+
+    def per_cpu(self, table: str, key: bytes) -> bytes:
+        """Return the values of ``key`` in the per-CPU map ``table``, one behind the other; raise OSError where there is no such key."""
+        size = (self._specs[table].value_bytes + 7) // 8 * 8  # the kernel's own rounding
+        return bpf_call.lookup(self.maps[table], key, size * bpf_call.possible_cpus())
+
+    def keys(self, table: str) -> list[bytes]:
+        """Return all keys of the map ``table``."""
+        return bpf_call.keys(self.maps[table], self._specs[table].key_bytes)
 
     def put(self, table: str, key: int | bytes, leaf: int) -> None:
         """Set ``key`` to ``leaf`` in the map ``table``; raise RecorderError when it is full."""

@@ -15,7 +15,8 @@ from recorder import __version__, console
 from recorder.errors import Exit, RecorderError
 
 if TYPE_CHECKING:
-    from recorder.session import Options, Result
+    from recorder.result import Result
+    from recorder.session import Options
 
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -23,6 +24,7 @@ RING_MIB = 16
 SOCKETS = 131_072
 MOST_SOCKETS = 16_777_216
 LARGEST_RING_MIB = 1024
+_DROPS = "Packets dropped on purpose (only while recording; the program leaves with the recorder, however that ends)"
 _FILTERS = "Filters in the kernel (repeatable; values of one option are alternatives)"
 
 
@@ -53,7 +55,7 @@ def _chosen(tracers: list[str]) -> tuple[str, ...]:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise RecorderError(f"unknown tracer: {name or '(empty)'}", f"{hint}There are: {', '.join(known)}. See: record --list-tracers")
-    return tuple(dict.fromkeys(names)) or tuple(known)
+    return tuple(dict.fromkeys(names)) or tuple(name for name, tracer in known.items() if not tracer.on_request)
 
 
 def _check(duration: float | None, ring_mib: int, sockets: int, segment_seconds: float, follow: bool, command: list[str]) -> None:
@@ -78,6 +80,13 @@ def _check_endpoint_filters(given: Mapping[str, object], tracers: Sequence[str])
             raise RecorderError(
                 f"{option} restricts what the tracer tcp records, and that was not asked for", f"try: --tracers {','.join([*tracers, 'tcp'])}"
             )
+
+
+def _with_drops(tracers: tuple[str, ...], drop: Sequence[str]) -> tuple[str, ...]:
+    """Return the tracers with that of --drop, which is there for nothing else."""
+    if "xdp" in tracers and not drop:
+        raise RecorderError("the tracer xdp records what --drop drops, and nothing was asked to be dropped", "try: --drop icmp@lo")
+    return (*tracers, "xdp") if drop and "xdp" not in tracers else tracers
 
 
 def _run(options: Options, print_events: bool) -> Result:
@@ -110,7 +119,8 @@ def _run(options: Options, print_events: bool) -> Result:
 
 
 @app.command(
-    epilog="Examples:  sudo record --duration 60  ·  sudo record --print --comm nginx  ·  sudo record --follow-children -- make test",
+    epilog="Examples:  sudo record --duration 60  ·  sudo record --print --comm nginx  ·  sudo record --follow-children -- make test  ·  "
+    "sudo record --drop icmp@lo --duration 10",
 )
 def record(
     command: Annotated[
@@ -152,8 +162,29 @@ def record(
         int | None, typer.Option(metavar="4|6", help="Only TCP over this version of IP.", rich_help_panel=_FILTERS, show_default=False)
     ] = None,
     follow_children: Annotated[bool, typer.Option("--follow-children", help="Only COMMAND and its descendants.", rich_help_panel=_FILTERS)] = False,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE@INTERFACE",
+            help="Drop incoming packets: icmp, icmp6, tcp or udp, then :PORT or :LOW-HIGH, 'from CIDR', 'to CIDR', '25%'. Repeatable.",
+            rich_help_panel=_DROPS,
+            show_default=False,
+        ),
+    ] = None,
+    drop_after: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Begin so long after the start.", rich_help_panel=_DROPS, show_default="at once")
+    ] = None,
+    drop_for: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Drop so long.", rich_help_panel=_DROPS, show_default="to the end")
+    ] = None,
+    xdp_mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="native|generic", help="How to attach.", rich_help_panel=_DROPS, show_default="native; generic where the driver has none"
+        ),
+    ] = None,
     no_argv: Annotated[bool, typer.Option("--no-argv", help="Do not record arguments of programs.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the recording that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the recording that is there; drop even what your own SSH session needs.")] = False,
     ring_mib: Annotated[int, typer.Option(metavar="MIB", help="Size of each busy table's ring, a power of two.")] = RING_MIB,
     sockets: Annotated[int, typer.Option(metavar="COUNT", help="TCP connections at once whose process is remembered (about 0.2 kB each).")] = SOCKETS,
     segment_seconds: Annotated[float, typer.Option(metavar="SECONDS", help="How long a segment stays open; a crash loses what is in it.")] = 5.0,
@@ -162,16 +193,22 @@ def record(
     ] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)] = False,
 ) -> None:
-    """Record what this host does: processes, TCP connections, containers. Needs root; writes a folder that `analyze` reads anywhere."""
+    """Record what this host does: processes, TCP connections, containers; and drop packets, if told to.
+
+    Needs root; writes a folder that `analyze` reads anywhere.
+    """
     from recorder import privilege
 
     del list_tracers, version  # their callbacks have dealt with them
-    chosen = _chosen(tracers or [])
+    chosen = _with_drops(_chosen(tracers or []), drop or [])
     _check(duration, ring_mib, sockets, segment_seconds, follow_children, command or [])
     _check_endpoint_filters({"--port": port, "--daddr": daddr, "--family": family}, chosen)
-    privilege.require()
+    from recorder import drops, filters
 
-    from recorder import filters
+    wanted_drops = drops.parse(drop or [], drop_after, drop_for, xdp_mode, duration)
+    privilege.require(drops=bool(wanted_drops))
+    if wanted_drops:
+        drops.check(wanted_drops, force)
     from recorder.session import Options, default_output
 
     options = Options(
@@ -190,6 +227,7 @@ def record(
                 pid or (), comm or (), uid or (), cgroup or (), container or (), containers_only, follow_children, port or (), daddr or (), family
             )
         ),
+        drops=wanted_drops,
         command=tuple(command or []),
     )
     result = _run(options, print_events)

@@ -15,7 +15,7 @@ from recorder.schema import TABLES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from recorder.session import Progress, Result
+    from recorder.result import Progress, Result
 
 
 def say(text: str) -> None:
@@ -93,6 +93,8 @@ def summarize(result: Result, dropped_lines: int) -> None:
     say(f"lost: {total:,} events — see the coverage table" if total else "lost: nothing")
     for probe in result.failed_probes:
         say(f"not seen: {probe}")
+    for rule, count in result.dropped.items():
+        say(f"dropped on purpose: {count:,} packets by {rule}")
     if dropped_lines:
         say(f"{dropped_lines:,} events were recorded but not printed: the terminal was too slow")
     say(f"{size(result.bytes)} in {result.path}")

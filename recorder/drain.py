@@ -47,6 +47,16 @@ class Covered:
     since: float = 0.0
     """When the first record went into it."""
 
+    @property
+    def name(self) -> str:
+        """Name of the table."""
+        return self.stream.table
+
+    @property
+    def rows(self) -> int:
+        """Rows in closed segments."""
+        return self.stream.rows
+
     def row(self, common: dict[str, Any], events: int, lost: int) -> dict[str, Any]:
         """Return a row of the ``coverage`` table for the :func:`interval` ``common``."""
         own = {"tracer": self.stream.tracer, "table": self.stream.table, "attached": self.attached}

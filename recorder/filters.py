@@ -20,7 +20,7 @@ from recorder.privilege import in_initial_pid_namespace
 ENTRIES = 65_536
 COMM_BYTES = 15
 _LARGEST_ID = 2**32 - 2
-_LARGEST_PORT = 65_535
+LARGEST_PORT = 65_535
 _IS_PID_NS, _IS_V1_CGROUP = 1 << 63, 1 << 62  # IS_PID_NS and IS_V1_CGROUP of bpf/common.h
 
 # Kinds of file systems: v2, as for the kernel side the first one, and v1.
@@ -141,23 +141,30 @@ def _ports(text: str) -> range:
     low, dash, high = text.partition("-")
     if _is_number(low) and (_is_number(high) or not dash):
         ports = range(int(low), int(high or low) + 1)
-        if ports and ports[0] >= 1 and ports[-1] <= _LARGEST_PORT:
+        if ports and ports[0] >= 1 and ports[-1] <= LARGEST_PORT:
             return ports
     raise RecorderError(
-        f"--port {shlex.quote(text)}: give a port from 1 to {_LARGEST_PORT}, or two as LOW-HIGH", "try: --port 443, or: --port 8000-8100"
+        f"--port {shlex.quote(text)}: give a port from 1 to {LARGEST_PORT}, or two as LOW-HIGH", "try: --port 443, or: --port 8000-8100"
     )
 
 
-def _network(text: str) -> IPNetwork:
-    """Return the network of an address or a CIDR."""
+def network(text: str) -> IPNetwork:
+    """Return the network of an address or a CIDR, as it is on the wire; raise ValueError where it is none."""
     if "%" in text:
-        raise RecorderError(f"--daddr {shlex.quote(text)}: a zone cannot be filtered by", f"try: --daddr {shlex.quote(text.partition('%')[0])}")
+        raise ValueError("a zone cannot be filtered by")
+    found = ipaddress.ip_network(text)
+    if isinstance(found, ipaddress.IPv6Network) and found.subnet_of(_MAPPED):
+        return ipaddress.IPv4Network((found.network_address.packed[12:], found.prefixlen - _MAPPED.prefixlen))
+    return found
+
+
+def _network(text: str) -> IPNetwork:
+    """Return the network of --daddr."""
     try:
-        network = ipaddress.ip_network(text)
-        if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):  # on the wire that is IPv4
-            return ipaddress.IPv4Network((network.network_address.packed[12:], network.prefixlen - _MAPPED.prefixlen))
-        return network
+        return network(text)
     except ValueError as error:
+        if "%" in text:
+            raise RecorderError(f"--daddr {shlex.quote(text)}: {error}", f"try: --daddr {shlex.quote(text.partition('%')[0])}") from error
         hint = "try: --daddr 10.0.0.0/8, or: --daddr 2001:db8::1"
         with contextlib.suppress(ValueError):
             hint = f"did you mean {ipaddress.ip_network(text, strict=False)}?"

@@ -13,6 +13,7 @@ import os
 import shutil
 import stat
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +51,8 @@ class RecordingFolder:
         self.path = path
         self.recording_id = uuid.uuid4().hex
         self.bytes = 0
+        self.rows: Counter[str] = Counter()
+        """Rows in closed segments, by table."""
         self._numbers: dict[str, int] = {}
         self._table_fds: dict[str, int] = {}
         self._owner = _owner()
@@ -140,6 +143,8 @@ class RecordingFolder:
                 os.lseek(self._manifest, before, os.SEEK_SET)
             raise
         self.bytes += line.get("bytes", 0)
+        if "table" in line:
+            self.rows[line["table"]] += line["rows"]
 
     def segment(self, table: Table) -> Segment:
         """Open the next segment of ``table``."""

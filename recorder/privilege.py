@@ -39,17 +39,17 @@ def effective() -> frozenset[str]:
     return frozenset(name for name, bit in CAPABILITIES.items() if mask >> bit & 1)
 
 
-def missing() -> list[str]:
-    """Return the capabilities without which nothing can be recorded, and that are not in force."""
+def missing(drops: bool = False) -> list[str]:
+    """Return the capabilities that are not in force and without which nothing can be recorded, or no packet dropped."""
     have = effective()
     if "CAP_SYS_ADMIN" in have:
         return []
-    return [name for name in ("CAP_BPF", "CAP_PERFMON") if name not in have]
+    return [name for name in ("CAP_BPF", "CAP_PERFMON", *(["CAP_NET_ADMIN"] if drops else [])) if name not in have]
 
 
-def require() -> None:
-    """Raise RecorderError (exit 77) when this process may not load BPF programs."""
-    lacking = missing()
+def require(drops: bool = False) -> None:
+    """Raise RecorderError (exit 77) when this process may not load BPF programs, or not those that drop packets."""
+    lacking = missing(drops)
     if lacking:
         again = shlex.join(["sudo", Path(sys.argv[0]).name or "record", *sys.argv[1:]])
         raise RecorderError(f"recording needs root ({' and '.join(lacking)} are missing)", f"try: {again}", Exit.PERMISSION)

@@ -16,10 +16,13 @@ from recorder import clocks
 from recorder.attach import Attached, attach
 from recorder.child import Child
 from recorder.decode import Block
-from recorder.drain import Cost, Drain, Rings, interval
+from recorder.drain import Cost, Covered, Drain, Rings, interval
+from recorder.drops import Drops
 from recorder.errors import Exit, RecorderError
 from recorder.filters import Filters
 from recorder.folder import RecordingFolder, write_error
+from recorder.result import Progress, Result
+from recorder.samples import Sampled, Samples
 from recorder.schema import NANOSECONDS, SUFFIX, TABLES
 from recorder.signals import Signals
 from recorder.state import recording_row
@@ -47,32 +50,8 @@ class Options:
     argv: bool = True
     statistics: bool = True
     filters: Filters = field(default_factory=Filters)
+    drops: Drops = field(default_factory=Drops)
     command: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where a recording stands, by table."""
-
-    seconds: float
-    events: dict[str, int]
-    lost: dict[str, int]
-    bytes: int
-
-
-@dataclass(slots=True)
-class Result:
-    """How a recording ended."""
-
-    path: Path
-    seconds: float
-    rows: dict[str, int]
-    lost: dict[str, int]
-    bytes: int
-    end_reason: str
-    failed_probes: list[str] = field(default_factory=list)
-    failure: RecorderError | None = None
-    command_status: int | None = None
 
 
 def default_output() -> Path:
@@ -106,6 +85,9 @@ class Session:
                     self.attached.follow(self._child.pid)
             cost = Cost(self.attached.run_statistics, lambda: self._folder.bytes)
             self._drain = Drain(self.attached.tables, self._writer, cost, self._clock.offset_ns)
+            window = options.drops.after, options.drops.length
+            self._samples = Samples(self.attached.droppers, window, self._clock.offset_ns, self.attached.probes, self._folder.rows.__getitem__)
+            self._samples.attach_first()  # last of all: who asked for it is told before that everything else works
             self._start_ns = clocks.boottime_ns()
             self._write_state(None, None, clean=False)
             self._writer.put_rows("clock", [asdict(self._clock)])
@@ -129,6 +111,7 @@ class Session:
         """Start the threads, then the command. Raise RecorderError (exit 126 or 127), and leave nothing, when it cannot be executed."""
         self._writer.start()
         self._drain.begin(self._start_ns)
+        self._samples.begin(self._start_ns, self._writer.put_rows, self._on_drops)
         if self._child:
             try:
                 self._child.release()
@@ -138,10 +121,21 @@ class Session:
                 raise
         self._folder.keep()
 
+    def _on_drops(self) -> None:
+        """Write down that dropping began or ended, and look whether it failed."""
+        assert self.attached is not None
+        self._writer.put_rows("probe", [probe.copy() for probe in self.attached.probes])
+        self._signals.wake()
+
+    @property
+    def _tables(self) -> list[Covered | Sampled]:
+        assert self.attached is not None
+        return [*self.attached.tables, *self._samples.tables]
+
     def _write_state(self, end_ns: int | None, reason: str | None, clean: bool) -> None:
         """Write the tables that say what this recording is, and how its probes did."""
         assert self.attached is not None
-        probes = [probe | {"detached_ns": end_ns if probe["attached_ns"] else None} for probe in self.attached.probes]
+        probes = [probe | {"detached_ns": probe.get("detached_ns") or end_ns if probe["attached_ns"] else None} for probe in self.attached.probes]
         self._folder.write_rows(TABLES["probe"], probes)
         row = recording_row(self.options, self._clock.offset_ns, self._start_ns, end_ns, reason, clean)
         self._folder.write_rows(TABLES["recording"], [row])
@@ -149,16 +143,15 @@ class Session:
     @property
     def notes(self) -> list[str]:
         """What attaching changed on the host."""
-        return self.attached.notes if self.attached else []
+        return [*self.attached.notes, *self._samples.notes] if self.attached else []
 
     def progress(self) -> Progress:
         """Return where the recording stands: records moved so far, losses as of the last second."""
-        assert self.attached is not None
-        tables = self.attached.tables
+        tables = self._tables
         return Progress(
             (clocks.boottime_ns() - self._start_ns) / NANOSECONDS,
-            {table.stream.table: table.moved for table in tables},
-            {table.stream.table: table.lost for table in tables},
+            {table.name: table.moved for table in tables},
+            {table.name: table.lost for table in tables},
             self._folder.bytes,
         )
 
@@ -166,8 +159,8 @@ class Session:
         """Wait until the recording shall end; return why. ``tick`` is called twice a second meanwhile."""
         deadline = time.monotonic() + (self.options.duration or math.inf)
         while True:
-            if self._writer.failure:
-                return self._writer.failure.message
+            if failure := self._writer.failure or self._samples.failure:
+                return failure.message
             if dead := self._dead():
                 return dead
             came = self._signals.came
@@ -188,6 +181,8 @@ class Session:
         """Return what is wrong with the threads, if one of them has ended before its time."""
         if self._drain.error:
             return f"emptying the rings failed: {self._drain.error!r}"
+        if self._samples.error:
+            return f"sampling what was dropped failed: {self._samples.error!r}"
         return None if self._drain.is_alive() and self._writer.is_alive() else "a thread of the recorder ended"
 
     def _await_something(self, seconds: float) -> bool:
@@ -222,12 +217,14 @@ class Session:
     def _end(self, attached: Attached, reason: str, failure: RecorderError | None) -> Result:
         self._drain.begin_last_interval()
         end_ns = clocks.boottime_ns()
+        self._samples.detach()
         attached.detach()
         dead = self._dead()
+        self._samples.finish(end_ns)
         self._drain.finish(end_ns)
         self._writer.finish()
         attached.note_unfollowed()
-        failure = failure or self._writer.failure
+        failure = failure or self._writer.failure or self._samples.failure
         if dead and not failure:
             failure = RecorderError(dead, "this is a defect of bpftape: please report it", Exit.IO)
         for action in (
@@ -241,20 +238,22 @@ class Session:
         return Result(
             path=self._folder.path,
             seconds=(end_ns - self._start_ns) / NANOSECONDS,
-            rows={table.stream.table: table.stream.rows for table in attached.tables},
-            lost={table.stream.table: table.lost + table.events - table.stream.rows for table in attached.tables},
+            rows={table.name: table.rows for table in self._tables},
+            lost={table.name: table.lost + table.events - table.rows for table in self._tables},
             bytes=self._folder.bytes,
             end_reason=failure.message if failure else reason,
-            failed_probes=[f"{probe['tracer']} {probe['hook']}: {probe['reason']}" for probe in attached.probes if probe["reason"]],
+            failed_probes=[
+                f"{probe['tracer']} {probe['hook']}: {probe['reason']}" for probe in attached.probes if probe["reason"] and not probe.get("mode")
+            ],
+            dropped=self._samples.dropped,
             failure=failure,
             command_status=self.command_status,
         )
 
     def _write_unwritten(self, end_ns: int) -> None:
         """Write down as lost what came out of a ring, or was put into one, and is in no segment."""
-        assert self.attached is not None
         whole = interval(self._start_ns, end_ns, self._clock.offset_ns)
-        missing = [(table, table.events - table.stream.rows) for table in self.attached.tables]
+        missing = [(table, table.events - table.rows) for table in self._tables]
         if rows := [table.row(whole, 0, count) | {"unwritten": count} for table, count in missing if count]:
             self._folder.write_rows(TABLES["coverage"], rows)
 

@@ -194,11 +194,17 @@ class Writer(threading.Thread):
                 if isinstance(item, Chunk):
                     self._take(item)
                 else:
-                    self._own_rows.setdefault(item[0], []).extend(item[1])
+                    self._keep(*item)
             self._rotate()
         for stream in self._streams:
             self._guard(stream, self._finish)
         self._hand_own_rows()
+
+    def _keep(self, table: str, rows: Sequence[Row]) -> None:
+        if TABLES[table].rewritten:  # they take the place of all before
+            self._own_rows[table] = list(rows)
+        else:
+            self._own_rows.setdefault(table, []).extend(rows)
 
     def _take(self, chunk: Chunk) -> None:
         stream = chunk.stream

@@ -27,6 +27,7 @@ _WORDS = {
     Kind.ID: "id",
     Kind.MESSAGE: "text",
     Kind.PROGRAM: "prog",
+    Kind.RULE: "rule",
     Kind.SYSTEM: "system",
     Kind.USER: "user",
 }

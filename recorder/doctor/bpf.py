@@ -79,7 +79,7 @@ def _refusal_fix(reason: str) -> str:
 
 def programs(btf: Btf) -> Iterator[Check]:
     """Make a small ring, a program that writes to it, and an XDP program; attach the latter where nobody is."""
-    from recorder.attach import kernel_flags
+    from recorder.compilations import kernel_flags
 
     declarations = relocate((source_folder() / "kernel_types.h").read_text(), btf)
     try:

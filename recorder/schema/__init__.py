@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from recorder.schema import clone, container, own, tcp
-from recorder.schema.column import OWNER, TASK, TS, Column, Encoding, Kind, Table, Type
+from recorder.schema import clone, container, own, tcp, xdp
+from recorder.schema.column import INTERVAL, OWNER, TASK, TS, Column, Encoding, Kind, Table, Type
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
     "FORMAT",
+    "INTERVAL",
     "MANIFEST",
     "NANOSECONDS",
     "OWNER",
@@ -44,13 +45,15 @@ SUFFIX = ".bpftape"
 
 NANOSECONDS = 1_000_000_000
 
-TABLES: dict[str, Table] = {table.name: table for module in (clone, tcp, container, own) for table in module.TABLES}
+TABLES: dict[str, Table] = {table.name: table for module in (clone, tcp, container, xdp, own) for table in module.TABLES}
 """All tables by name, in the order in which they are documented."""
 
 
 def restricts(filter_word: str, table: str) -> bool:
     """Say whether a filter of a recording (option=value) restricts the rows of ``table``."""
     option, tracer = filter_word.partition("=")[0], TABLES[table].tracer
+    if tracer == "xdp":  # filters are about tasks and connections, it is about packets
+        return False
     if tracer == "container":
         return option in container.FILTERS
     return tracer == "tcp" if option in tcp.FILTERS else tracer is not None

@@ -53,6 +53,8 @@ class Kind(StrEnum):
     """Arguments of programs."""
     FILTER = "filter"
     """What a user asked for: option=value."""
+    RULE = "rule"
+    """Which packets a user asked to be dropped: words, ports and networks."""
     MESSAGE = "message"
     """Sentences of the recorder and the kernel, which may quote names."""
     SYSTEM = "system"
@@ -85,7 +87,8 @@ class Table:
 
     ``time`` names the column that the table is ordered by, where there is one. ``rewritten`` marks the small tables that are
     written when the recording begins and once more, whole, when it ends. ``lasting``: its rows say what was there all along, so that
-    reports over a part of the recording's time need all of them.
+    reports over a part of the recording's time need all of them. ``is_own_doing`` marks what the recorder itself did: its tracer
+    is attached when there is something to do, and else there is nothing of it.
     """
 
     name: str
@@ -95,6 +98,7 @@ class Table:
     time: str | None = None
     rewritten: bool = False
     lasting: bool = False
+    is_own_doing: bool = False
 
     def column(self, name: str) -> Column:
         """Return the column called ``name``; raise KeyError if there is none."""
@@ -108,6 +112,8 @@ TS = (
     Column("ts", Type.TIMESTAMP, "Wall-clock time, UTC: ts_ns plus the offset of the first clock row", "us", encoding=Encoding.DELTA, kind=Kind.TIME),
     Column("ts_ns", Type.INT64, "CLOCK_BOOTTIME, which counts through suspend", "ns", encoding=Encoding.DELTA),
 )
+
+INTERVAL = Column("interval_ns", Type.INT64, "Length of the interval that begins at ts_ns", "ns")
 
 TASK = (
     Column("pid", Type.INT32, "Process id (the kernel's tgid) in the initial pid namespace", kind=Kind.NUMBER),

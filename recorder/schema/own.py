@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from recorder.schema.column import TS, Column, Encoding, Kind, Table, Type
-
-INTERVAL = Column("interval_ns", Type.INT64, "Length of the interval that begins at ts_ns", "ns")
+from recorder.schema.column import INTERVAL, TS, Column, Encoding, Kind, Table, Type
 
 TABLES = (
     Table(
@@ -40,10 +38,19 @@ TABLES = (
             Column("hook", Type.STRING, "Kind and name of the kernel hook, e.g. raw_tracepoint:task_newtask", kind=Kind.PLAIN),
             Column("tables", Type.STRINGS, "Tables whose rows need this probe", kind=Kind.PLAIN),
             Column("status", Type.CATEGORY, "attached or failed", kind=Kind.PLAIN),
-            Column("reason", Type.STRING, "Why it could not be attached, or what it does not see", nullable=True, kind=Kind.MESSAGE),
+            Column(
+                "reason",
+                Type.STRING,
+                "Why it could not be attached, or not as well as it might; what it does not see; or what ended it before its time",
+                nullable=True,
+                kind=Kind.MESSAGE,
+            ),
             Column("program_id", Type.INT32, "Kernel's id of the BPF program", nullable=True, kind=Kind.NUMBER),
             Column("attached_ns", Type.INT64, "When it was attached, CLOCK_BOOTTIME", "ns", True),
             Column("detached_ns", Type.INT64, "When it was detached, CLOCK_BOOTTIME; NULL while recording or after a kill", "ns", True),
+            Column("interface", Type.STRING, "Network interface of a program of --drop", nullable=True, kind=Kind.HOST),
+            Column("mode", Type.STRING, "native or generic, of such a program", nullable=True, kind=Kind.PLAIN),
+            Column("rules", Type.STRINGS, "Its rules, as --drop takes them", nullable=True, kind=Kind.RULE),
         ),
         rewritten=True,
     ),
@@ -55,12 +62,13 @@ TABLES = (
             INTERVAL,
             Column("tracer", Type.CATEGORY, "Tracer that makes the table", kind=Kind.PLAIN),
             Column("table", Type.CATEGORY, "Table that the counts are of", kind=Kind.PLAIN),
-            Column("attached", Type.BOOL, "All probes of the table were attached during the interval"),
-            Column("events", Type.INT64, "Records that the kernel put into the ring", kind=Kind.PLAIN),
+            Column("attached", Type.BOOL, "All probes of the table that were wanted were attached during the interval"),
+            Column("events", Type.INT64, "Records that the kernel put into the ring; rows of a table that is sampled", kind=Kind.PLAIN),
             Column(
                 "lost",
                 Type.INT64,
-                "Events that happened and are not in the recording: the ring was full, or the segment could not be written",
+                "Events that happened and are not in the recording: the ring was full, or the segment could not be written; "
+                "packets dropped on purpose whose ICMP type and code found no room",
                 kind=Kind.PLAIN,
             ),
             Column("bytes", Type.INT64, "Size of those records in the ring", "bytes"),

@@ -39,7 +39,8 @@ def test_info_as_json_has_the_numbers(recording: Path) -> None:
     assert {table["table"]: (table["rows"], table["segments"], table["events"], table["lost"]) for table in found["tables"]} | {} == {
         "clone": (13, 2, 13, 1), "exec": (11, 2, 11, 0), "exit": (10, 2, 10, 0), "process": (8, 2, 8, 0), "recording": (1, 1, None, None),
         "tcp_connect": (25, 2, 25, 0), "tcp_accept": (9, 2, 9, 0), "tcp_close": (21, 2, 21, 0), "tcp_socket": (9, 2, 9, 0), "container": (6, 2, 6, 0),
-        "probe": (7, 1, None, None), "coverage": (90, 2, None, None), "clock": (5, 2, None, None), "cost": (8, 2, None, None),
+        "xdp_drop": (9, 2, 9, 0), "xdp_pass": (4, 2, 4, 0),
+        "probe": (9, 1, None, None), "coverage": (110, 2, None, None), "clock": (5, 2, None, None), "cost": (8, 2, None, None),
     }  # fmt: skip
     assert found["cost"]["cpu_share"] == 0.015
     assert found["probes"][0] == {"tracer": "clone", "hook": "raw_tracepoint:sched_process_exec", "status": "attached", "reason": None}
@@ -51,7 +52,7 @@ def test_info_names_failed_probes_and_an_unfinished_end_safely(tmp_path: Path) -
     rows["probe"][1] |= {"status": "failed", "reason": "Permission denied\n"}
     done = info(write_recording(tmp_path / "x.bpftape", rows))
     assert "web\\x1b[2J" in done.stdout
-    assert "6 attached, 1 not:" in done.stdout
+    assert "8 attached, 1 not:" in done.stdout
     assert "clone: raw_tracepoint:sched_process_exec failed: Permission denied\\n" in done.stdout
     assert "unfinished: killed, or still being written" in done.stdout
     assert "\x1b" not in done.stdout

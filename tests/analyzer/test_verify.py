@@ -110,7 +110,7 @@ def test_one_changed_byte_is_found_and_the_rest_is_sound(copy: Path) -> None:
     code, (found,) = report(copy)
     execs = len(read_rows()["exec"])
     assert code == 65
-    assert (found["state"], found["segments"], found["sound_segments"]) == ("damaged", 14, 13)
+    assert (found["state"], found["segments"], found["sound_segments"]) == ("damaged", 16, 15)
     assert found["sound_rows"] == found["rows"] - execs
     assert found["findings"] == [{"where": EXEC, "what": "is not what was written: its checksum is another one", "damage": True}]
     (missing,) = found["missing"]

@@ -16,6 +16,7 @@ HELD_BY = {
     Kind.USER: {Type.INT32, *TEXT},
     Kind.ARGV: {Type.STRINGS},
     Kind.FILTER: {Type.STRINGS, *TEXT},
+    Kind.RULE: {Type.STRINGS, *TEXT},
 } | dict.fromkeys((Kind.ADDRESS, Kind.HOST, Kind.CONTAINER, Kind.ID, Kind.FILE, Kind.PROGRAM, Kind.MESSAGE, Kind.SYSTEM), TEXT)
 
 

@@ -119,6 +119,15 @@ def add_cable(one: Namespace, other: Namespace) -> None:
         place.ip("link", "set", link, "up")
 
 
+def bare_cable(one: Namespace, other: Namespace) -> None:
+    """Lay a cable on which nothing is said but what a test says: no addresses, and no IPv6."""
+    for place in (one, other):
+        place.configure({"net.ipv6.conf.all.disable_ipv6": 1, "net.ipv6.conf.default.disable_ipv6": 1})
+    one.ip("link", "add", "left", "type", "veth", "peer", "name", "right", "netns", other.name)
+    for place, link in ((one, "left"), (other, "right")):
+        place.ip("link", "set", link, "up")
+
+
 class Program:
     """A program under way that says lines of JSON, and that goes on when it is told to; killed if it is still there in the end."""
 

@@ -83,8 +83,8 @@ def test_the_compiler_dies_with_who_waits_for_it() -> None:
 def test_what_is_in_the_cache_is_not_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BPFTAPE_CACHE", str(tmp_path))
     tmp_path.chmod(0o700)
-    from recorder.attach import kernel_flags
     from recorder.btf import Btf, relocate
+    from recorder.compilations import kernel_flags
     from recorder.session import Options
 
     btf = Btf.of_running_kernel()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from recorder import bpf_call
 from recorder.bpf_program import BpfProgram
 from recorder.btf import Btf
 from recorder.doctor import examine
@@ -147,11 +148,11 @@ def test_nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
         objects.update(held(os.getpid()) - before)
         close(program)
 
-    def noting_attach(program: BpfProgram, function: str, interface: int, mode: str) -> int:
+    def noting_attach(program: BpfProgram, function: str, interface: int, mode: str) -> tuple[int, int]:
         namespaces.append(Path("/proc/thread-self/ns/net").stat().st_ino)
-        program_id = attach_xdp(program, function, interface, mode)
+        attached = attach_xdp(program, function, interface, mode)
         objects.update(held(os.getpid()) - before)
-        return program_id
+        return attached
 
     monkeypatch.setattr(BpfProgram, "close", noting_close)
     monkeypatch.setattr(BpfProgram, "attach_xdp", noting_attach)
@@ -187,3 +188,12 @@ def test_the_kernels_own_reason_is_said_when_it_refuses(monkeypatch: pytest.Monk
     assert "No such file or directory" in refused.text or "attach_btf_id 1 is not a typedef" in refused.text
     assert "a recording has no rows in clone" in refused.text
     assert checks["hook clone:sched_process_exec"].status == "ok"
+
+
+def test_where_xdp_takes_no_link_it_is_missing_and_recording_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bpf_call, "_XDP_LINK", 36)  # BPF_SK_LOOKUP, which no XDP program can be attached to
+    checks = {check.name: check for check in examine()}
+    assert checks["XDP"].status == "missing"
+    assert "Invalid argument" in checks["XDP"].text
+    assert checks["XDP"].code == 0
+    assert checks["ring buffer"].status == "ok"

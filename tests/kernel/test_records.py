@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.attach import kernel_flags
 from recorder.btf import Btf, relocate
+from recorder.compilations import kernel_flags
 from recorder.compiled import layout
 from recorder.compiler import compile_source, source_folder
 from recorder.session import Options

@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.lines import line
 from recorder import console
-from recorder.session import Result
+from recorder.result import Result
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ def test_what_is_plain_stays_and_the_rest_is_other(recording: Path, copies: dict
             for column in table.columns:
                 if column.kind in (Kind.PLAIN, Kind.NUMBER, Kind.TIME, Kind.SYSTEM):
                     assert new[column.name] == old[column.name]
+                elif column.kind is Kind.RULE:
+                    assert (new[column.name] != old[column.name]) == ("/" in str(old[column.name])), "networks are other ones, all else stays"
                 elif column.kind is not Kind.MESSAGE and old[column.name] not in (None, "", []) and column.type is not Type.INT32:
                     assert new[column.name] != old[column.name]
                 assert (new[column.name] is None) == (old[column.name] is None)
