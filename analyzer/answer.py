@@ -14,6 +14,7 @@ from analyzer.trust import Trust, assess
 from recorder.schema import TABLES
 
 if TYPE_CHECKING:
+    from analyzer.meter import Meter
     from analyzer.report import Report
     from analyzer.sandbox import Sandbox
     from analyzer.statement import Statement
@@ -52,6 +53,10 @@ class Answer:
     def bars(self) -> tuple[str, ...]:
         """Return the names of the columns that a bar belongs to."""
         return self.report.header.bars if self.report.header else ()
+
+    def counted(self, meter: Meter, on_terminal: bool) -> Answer:
+        """Return the same, of which ``meter`` counts the rows while they are read; ``on_terminal``: that is where they go."""
+        return replace(self, result=self.result.through(lambda batches: meter.counted(batches, on_terminal)))
 
     def for_eyes(self) -> Answer:
         """Return the same without the columns, declared in the header, that are only keys to join with: long numbers, the same id in each row."""

@@ -7,22 +7,26 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 from analyzer.errors import AnalyzerError, Exit
+from analyzer.output import remove_unfinished
 
 if TYPE_CHECKING:
     from analyzer.sandbox import Sandbox
 
-# DuckDB cannot be stopped inside of one call of a function. So many Ctrl-C in a row say that nobody wants to wait for its end.
+# DuckDB cannot be stopped inside of one call of a function. So many signals in a row say that nobody wants to wait for its end.
 _PATIENCE = 3
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
 def interruptible(sandbox: Sandbox, title: str) -> Iterator[None]:
     """Raise AnalyzerError with exit code 130 soon after Ctrl-C, whatever the sandbox is doing; after three of them end the process.
 
-    For the main thread, where signals arrive. ``title`` names what is stopped.
+    SIGTERM and SIGHUP, unless they are ignored, do the same with SystemExit and 128 and their number. For the main thread, where signals arrive.
+    ``title`` names what is stopped.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -30,29 +34,54 @@ def interruptible(sandbox: Sandbox, title: str) -> Iterator[None]:
     came: list[int] = []
     thread = threading.Thread(target=_listen, args=(reader, sandbox, came, title), daemon=True)
     thread.start()
+    failure: Exception | KeyboardInterrupt | None = None
     try:
-        yield
-    except (AnalyzerError, KeyboardInterrupt, RuntimeError) as error:
-        # Whoever notices first, Python or DuckDB in one of two ways, has its own word for it.
-        if came or isinstance(error, KeyboardInterrupt) or str(error) == "Query interrupted":
-            raise AnalyzerError(f"{title} was stopped.", code=Exit.INTERRUPTED) from None
-        raise
+        with _terminated():
+            yield
+    except (Exception, KeyboardInterrupt) as error:
+        failure = error
     finally:
         signal.set_wakeup_fd(before)
         os.close(writer)
         thread.join()  # a thread that still holds DuckDB's objects when Python ends makes them complain
         os.close(reader)
+    # Whoever notices first, Python or DuckDB in one of two ways, has its own word for it.
+    if came and came[0] != signal.SIGINT:
+        raise SystemExit(128 + came[0])
+    if came or isinstance(failure, KeyboardInterrupt):
+        raise AnalyzerError(f"{title} was stopped.", code=Exit.INTERRUPTED)
+    if failure:
+        raise failure
+
+
+@contextlib.contextmanager
+def _terminated() -> Iterator[None]:
+    """Let the signals that would kill the process unwind it instead: what was spilled and what is half written is removed."""
+    lethal = [signum for signum in _SIGNALS if signal.getsignal(signum) == signal.SIG_DFL]
+    for signum in lethal:
+        signal.signal(signum, _exit)
+    try:
+        yield
+    finally:
+        for signum in lethal:
+            signal.signal(signum, signal.SIG_DFL)
+
+
+def _exit(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - as signal() calls it
+    raise SystemExit(128 + signum)
 
 
 def _listen(reader: int, sandbox: Sandbox, came: list[int], title: str) -> None:
     while numbers := os.read(reader, 64):
-        if signal.SIGINT not in numbers:
+        stops = [number for number in numbers if number in _SIGNALS]
+        if not stops:
             continue
-        if not came and os.isatty(2):
+        if not came and stops[0] == signal.SIGINT and os.isatty(2):
             os.write(2, b"\n")  # behind the ^C that the terminal shows
-        came += [number for number in numbers if number == signal.SIGINT]
+        came += stops
         if len(came) >= _PATIENCE:
             os.write(2, f"error: {title} was stopped in the middle of one long call of a function.\n".encode())
+            remove_unfinished()
             sandbox.remove_spilled()
-            os._exit(Exit.INTERRUPTED)
+            os._exit(128 + came[0])
         sandbox.interrupt()

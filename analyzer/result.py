@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,3 +44,9 @@ class Result:
     fields: tuple[Field, ...]
     batches: Iterator[list[tuple[Any, ...]]]
     arrow: ArrowRows | None = None
+
+    def through(self, each: Callable[[Iterator[Any]], Iterator[Any]]) -> Result:
+        """Return the same with its batches, of either kind, passed through ``each``."""
+        if self.arrow:
+            return replace(self, arrow=replace(self.arrow, batches=each(self.arrow.batches)))
+        return replace(self, batches=each(self.batches))

@@ -69,10 +69,11 @@ def _run(request: Request, report: Report, recordings: list[Recording], timeout_
 def write_answer(sandbox: Sandbox, report: Report, given: Sequence[str], form: str, output: Path | None) -> Answer:
     """Ask ``report`` with the parameters ``given``, write its rows to ``output`` or stdout, and say on stderr what the format does not tell."""
     module = load(form)
-    with watched(sandbox, report.name):
+    with watched(sandbox, report.name) as meter:
         answer = ask(sandbox, report, report.values(given), module.TRAITS.arrow)
         with open_output(output) as (out, width):
-            module.write(answer.for_eyes() if module.TRAITS.for_eyes else answer, out, width)
+            counted = answer.counted(meter, width is not None)
+            module.write(counted.for_eyes() if module.TRAITS.for_eyes else counted, out, width)
     if not module.TRAITS.tells_trust:
         for text in said(answer):
             print(text, file=sys.stderr)

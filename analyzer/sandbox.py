@@ -94,7 +94,8 @@ class Sandbox:
         self._connection.execute(
             # UTC: else a teammate in another time zone would get other hours from the same SQL.
             f"SET allowed_paths = {sql_list(allowed)}; SET TimeZone = 'UTC'; SET python_enable_replacements = false; "
-            "SET parquet_metadata_cache = true; SET enable_external_access = false; SET lock_configuration = true"
+            "SET parquet_metadata_cache = true; "
+            "SET enable_progress_bar = true; SET enable_progress_bar_print = false; SET enable_external_access = false; SET lock_configuration = true"
         )
 
     def close(self) -> None:
@@ -115,6 +116,10 @@ class Sandbox:
     def interrupt(self) -> None:
         """Stop the statement that is running, from another thread."""
         self._connection.interrupt()
+
+    def progress(self) -> float:
+        """Return how far the statement is that runs, in percent, from another thread; below 0 where that is not known."""
+        return float(self._connection.query_progress())
 
     def remove_spilled(self) -> None:
         """Remove the folder that large sorts spill into."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from analyzer.errors import Exit
 from analyzer.interrupt import interruptible
+from analyzer.meter import Meter
+from analyzer.output import remove_unfinished
 from analyzer.sql_error import timed_out
 from analyzer.text import printable
 
@@ -21,13 +23,13 @@ _GRACE_S = 5.0
 
 
 @contextlib.contextmanager
-def watched(sandbox: Sandbox, title: str) -> Iterator[None]:
-    """Let Ctrl-C stop what runs inside, and end the process when it is still here well after its time.
+def watched(sandbox: Sandbox, title: str) -> Iterator[Meter]:
+    """Let Ctrl-C stop what runs inside, end the process when it is still here well after its time, and yield what shows how far it is.
 
-    The latter since DuckDB cannot interrupt itself inside of one long function call. Raises AnalyzerError, exit code 130, at Ctrl-C.
+    The second since DuckDB cannot interrupt itself inside of one long function call. Raises AnalyzerError, exit code 130, at Ctrl-C.
     """
-    with interruptible(sandbox, title), _timed(sandbox, title):
-        yield
+    with interruptible(sandbox, title), _timed(sandbox, title), Meter(sandbox.progress, title) as meter:
+        yield meter
 
 
 @contextlib.contextmanager
@@ -48,5 +50,6 @@ def _timed(sandbox: Sandbox, title: str) -> Iterator[None]:
 def _give_up(sandbox: Sandbox, title: str) -> None:
     error = timed_out(title, sandbox.timeout_s)
     os.write(2, f"error: {printable(error.message)}\nhint: {error.hint}\n".encode())
+    remove_unfinished()
     sandbox.remove_spilled()
     os._exit(Exit.USAGE)
