@@ -111,7 +111,7 @@ class Check:
                 break
         leaks = self._without_excuse()
         if leaks:
-            raise _leak(min(leaks, key=lambda leak: (leak.place, leak.origin)), len(leaks))
+            raise _leak(min(leaks, key=lambda leak: (-len(leak.text), leak.place, leak.origin)), len(leaks))
 
     def _segment(self, copy: Recording, search: _Search, segment: Segment) -> set[Suspect]:
         table = TABLES[segment.table]
@@ -127,9 +127,12 @@ class Check:
         with pq.ParquetFile(segment.path) as file:
             self._metadata(file, table, place)
             found.update(self._statistics(file, search, table, columns))
-            for page in pages(file, data):
-                column = columns[page.column.partition(".")[0]]
-                found.update(self._page(search, table, column, page.header + b"\0" + (page.content if page.is_text else b"")))
+            try:
+                for page in pages(file, data):
+                    column = columns[page.column.partition(".")[0]]
+                    found.update(self._page(search, table, column, page.header + b"\0" + (page.content if page.is_text else b"")))
+            except ValueError as error:
+                raise _wrong(place, f"bytes that cannot be read ({error})") from None
         self.advance(segment.bytes)
         return found
 

@@ -22,8 +22,6 @@ _DICTIONARY_PAGE = 2
 PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY = 0, 2, 8
 _LONGEST_HEADER = 1 << 20
 
-Value = "int | bytes | dict[int, Value] | list[Value] | None"
-
 
 class _Type(IntEnum):
     """Types of Thrift's compact protocol."""
@@ -123,7 +121,7 @@ def _chunk(chunk: pq.ColumnChunkMetaData, data: memoryview) -> Iterator[Page]:
             reader = _Compact(bytes(data[at : min(at + _LONGEST_HEADER, end)]))
             header = reader.struct()
             page = _page(chunk, header, reader.data[: reader.at], data[at + reader.at : end])
-        except (IndexError, KeyError, TypeError, pa.ArrowException, OSError) as error:
+        except (LookupError, StopIteration, TypeError, ValueError, pa.ArrowException, OSError) as error:
             raise ValueError(f"no page of {chunk.path_in_schema} at byte {at}: {error}") from None
         yield page
         at += reader.at + _number(header[_FIELD_COMPRESSED])

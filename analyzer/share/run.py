@@ -12,7 +12,6 @@ from pathlib import Path
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.progress import progress
 from analyzer.recording import Recording, open_recording
-from analyzer.sandbox import limit_process
 from analyzer.share import key as keys
 from analyzer.share.columns import Columns
 from analyzer.share.copy import Copy, beside
@@ -52,7 +51,6 @@ def share(request: Request) -> Summary:
     key = keys.read_key(request.key) if request.key else None
     recording = open_recording(request.recording)
     _check_output(request.output, recording, policy)
-    limit_process()
     if request.dry_run:
         counts = _counts(recording, policy)
         where = _FORGOTTEN if request.key is None else f"{request.key}{'' if key else ', which would be made'}"

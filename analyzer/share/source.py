@@ -37,6 +37,7 @@ def batches(recording: Recording, segment: Segment, table: Table, names: Sequenc
         has = [column.name for column in _agreed(recording, segment, table, file.schema_arrow)]
         wanted = has if names is None else [name for name in has if name in names]
         for part in _parts(file, wanted):
+            part.validate(full=True)  # a stranger's file may have text that is none, or point out of its dictionaries
             rows += part.num_rows
             yield part
     if wanted and rows != segment.rows:

@@ -42,6 +42,7 @@ def share(
     Exits with 1, and hands nothing out, when the check finds one of the original values in the copy.
     """
     from analyzer.output import say
+    from analyzer.sandbox import limit_process
 
     try:
         from analyzer.share.run import Request, share
@@ -53,6 +54,7 @@ def share(
         ) from None
     from analyzer.share.summary import as_json, as_text
 
+    limit_process()
     summary = share(Request(recording, output, policy, key, dry_run))
     if json:
         from json import dumps
