@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from analyzer.errors import AnalyzerError
 from analyzer.header import Header
 from analyzer.result import Field, Result
+from analyzer.shared import note
 from analyzer.sql_error import near
 from analyzer.trust import Trust, assess
 from recorder.schema import TABLES
@@ -92,6 +93,7 @@ def _notes(sandbox: Sandbox, report: Report, statement: Statement, result: Resul
     notes = [
         f"the last line of {recording.name}'s manifest is cut off; its segment is not used" for recording in sandbox.recordings if recording.torn
     ]
+    notes += filter(None, map(note, sandbox.recordings))
     if sandbox.scope.words:
         notes.append(f"narrowed by {sandbox.scope.words}")
         traced = sorted(table for table in statement.tables if table in TABLES and TABLES[table].tracer)

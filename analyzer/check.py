@@ -68,6 +68,8 @@ def _check(sandbox: Sandbox, report: Report, given: Sequence[str], strict: bool)
             answer = ask(sandbox, report, report.values(given)).for_eyes()
             sample, rows = _read(answer)
     except AnalyzerError as error:
+        if error.code == Exit.UNDECIDED:
+            return Checked(report.name, title, Outcome.UNKNOWN, error.message, time.monotonic() - begin)
         if error.code != Exit.USAGE:  # a recording that cannot be read, and a disk that is full, are not this expectation's
             raise
         why = f"{error.message} {error.hint}".rstrip()

@@ -110,6 +110,7 @@ def as_json(info: Info) -> dict[str, Any]:
         "duration_ns": window.end_ns - window.start_ns,
         "clean_end": window.clean,
         "manifest_torn": info.recording.torn,
+        "shared": asdict(info.recording.shared) if info.recording.shared else None,
         "coverage": info.trust.verdict.label,
         "tables": [asdict(table) for table in info.tables],
         "probes": [dict(zip(("tracer", "hook", "status", "reason"), probe, strict=True)) for probe in info.probes],
@@ -140,6 +141,8 @@ def _facts(info: Info) -> list[tuple[str, str]]:
             ("command", " ".join(about["command_line"])),
             ("filters", filters),
         ]
+    if info.recording.shared:
+        facts.append(("shared", f"a copy under the policy {info.recording.shared.policy}: names in it are pseudonyms"))
     if info.recording.torn:
         facts.append(("manifest", "its last line is cut off; the segment of that line is not used"))
     return facts

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.errors import AnalyzerError, Exit
+from analyzer.shared import Shared, shared
 from recorder.schema import FORMAT, MANIFEST
 
 # Paths and ids in a manifest are a stranger's: these patterns are all that is accepted of them.
@@ -41,6 +42,7 @@ class Manifest:
 
     ``segments`` are those that no later one replaces, ``named`` all paths that it has, ``replaced`` those that a later line replaces, ``faults``
     what is wrong with lines that are no segment's, ``lines`` those that are sound, as they are, and ``torn`` what comes behind the last newline.
+    ``shared`` is what it says of sharing.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Manifest:
     faults: tuple[str, ...]
     lines: tuple[bytes, ...]
     torn: bytes
+    shared: Shared | None = None
 
 
 def parse(shown: Path, where: Path, text: bytes) -> Manifest:
@@ -91,6 +94,7 @@ def parse(shown: Path, where: Path, text: bytes) -> Manifest:
         tuple(faults),
         tuple(sound),
         torn,
+        shared(header),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import Manifest, Segment, damaged, parse
+from analyzer.shared import Shared
 from analyzer.store import FolderStore, Store
 from recorder.schema import MANIFEST, SUFFIX, TABLES
 
@@ -17,7 +18,7 @@ _NAME_TIME = re.compile(r"_(\d{8}T\d{6}Z)" + re.escape(SUFFIX) + r"\Z")
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """An opened recording. ``torn`` says that the manifest's last line was cut off; that line is not used."""
+    """An opened recording. ``torn`` says that the manifest's last line was cut off, and is not used; ``shared`` that this is a copy, and how made."""
 
     path: Path
     id: str
@@ -26,6 +27,7 @@ class Recording:
     tables: dict[str, list[Segment]]
     torn: bool
     store: Store
+    shared: Shared | None = None
 
     @property
     def name(self) -> str:
@@ -60,7 +62,7 @@ def open_recording(path: Path) -> Recording:
     for segment in manifest.segments:
         check_size(store, segment)
         tables.setdefault(segment.table, []).append(segment)
-    return Recording(store.path, manifest.id, manifest.recorder, manifest.format, tables, bool(manifest.torn), store)
+    return Recording(store.path, manifest.id, manifest.recorder, manifest.format, tables, bool(manifest.torn), store, manifest.shared)
 
 
 def check_size(store: Store, segment: Segment) -> None:

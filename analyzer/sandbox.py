@@ -16,6 +16,7 @@ from analyzer.cut import Scope
 from analyzer.errors import AnalyzerError
 from analyzer.macros import MACROS
 from analyzer.recording import Recording, known_tables
+from analyzer.shared import refuse_networks
 from analyzer.sql_error import damaged, error_of, execution_error, syntax_error
 from analyzer.statement import Statement, check, too_deep, too_many
 from analyzer.views import files, sql_list, view_sql
@@ -136,7 +137,7 @@ class Sandbox:
     def prepare(self, sql: str, title: str) -> Statement:
         """Return what ``sql`` reads if it is one SELECT that may run; ``title`` names it in messages.
 
-        Raises AnalyzerError for anything else.
+        Raises AnalyzerError for anything else, and where it asks what a shared copy cannot know.
         """
         import duckdb
 
@@ -146,7 +147,10 @@ class Sandbox:
             raise execution_error(error, title, self.timeout_s) from None
         if tree.startswith('{"error":true'):
             raise self._not_a_select(sql, tree, title)
-        return check(sql, tree, self._known, title)
+        statement = check(sql, tree, self._known, title)
+        if "in_cidr" in statement.macros:
+            refuse_networks(self.recordings, title)
+        return statement
 
     def execute(self, statement: Statement, title: str, parameters: Mapping[str, object] | None = None, arrow: bool = False) -> Result:
         """Run a statement that was prepared and return its columns and a stream of its rows, as Python objects or as Arrow has them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ class _Reader:
         columns = {**(base.columns if base else {}), **dict(self._columns())}
         if missing := [kind for kind in Kind if kind not in kinds]:
             raise self._fault(f"does not say what becomes of the kind {missing[0]}", 'Say it under [kinds], or begin with: base = "standard"')
-        policy = Policy(self._path.stem, str(self._content.get("doc", "")), kinds, columns)
+        policy = Policy(re.sub(r"[^\w.-]+", "-", self._path.stem)[:64], str(self._content.get("doc", "")), kinds, columns)
         for table in TABLES.values():
             for column in table.columns:
                 treatment = policy.treatment(table, column)

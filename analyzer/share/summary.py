@@ -73,18 +73,8 @@ def as_json(summary: Summary) -> dict[str, Any]:
 
 
 def as_text(summary: Summary) -> str:
-    """Return ``summary`` for people: a line for each column that changes, then what was done."""
-    rows = [
-        (f"{change.table}.{change.column.name}", change.column.kind or "", change.treatment.value, f"{change.values:,}")
-        for change in summary.changes
-        if change.values
-    ]
-    titles = ("column", "kind", "becomes", "values")
-    widths = [max(len(row[number]) for row in (titles, *rows)) for number in range(4)]
-    lines = [
-        f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {treatment:<{widths[2]}}  {values:>{widths[3]}}"
-        for name, kind, treatment, values in (titles, tuple("─" * width for width in widths), *rows)
-    ]
+    """Return ``summary`` for people: a line for each name of columns that change, then what was done."""
+    lines = _lined_up([("column", "kind", "becomes", "values", "tables"), *_rows(summary.changes)])
     lines += [f"left out: {table}, which this version does not know" for table in summary.left_out]
     name = summary.recording.name
     if summary.output is None:
@@ -93,3 +83,18 @@ def as_text(summary: Summary) -> str:
         lines.append(f"{summary.output} is {name} under the policy {summary.policy.name}: {summary.rows:,} rows. The leak check found nothing.")
     lines.append(f"key: {summary.key}")
     return "\n".join(map(printable, lines))
+
+
+def _rows(changed: tuple[Change, ...]) -> list[tuple[str, ...]]:
+    """Return a row for each name, kind and treatment: how many values, and in which tables."""
+    groups: dict[tuple[str, str, str], list[Change]] = {}
+    for change in changed:
+        if change.values:
+            groups.setdefault((change.column.name, str(change.column.kind), change.treatment.value), []).append(change)
+    return [(*key, f"{sum(change.values for change in found):,}", ", ".join(change.table for change in found)) for key, found in groups.items()]
+
+
+def _lined_up(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[number]) for row in rows) for number in range(4)]
+    rows.insert(1, tuple("─" * width for width in (*widths, len(rows[0][-1]))))
+    return ["  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].ljust(widths[2]), row[3].rjust(widths[3]), row[4]]) for row in rows]
