@@ -25,6 +25,10 @@ A table for other programs: [bold]analyze processes web1_20261123T041100Z.bpftap
 
 A report of your own, over several recordings; any file with one SELECT is one: [bold]analyze my_report.sql *.bpftape[/bold]
 
+While it is recorded: [bold]analyze connect_failures web1_20261123T041100Z.bpftape --follow[/bold]
+
+A part of it: [bold]analyze connections --since 1m30s --until 2m --container web[/bold]
+
 No file at all: [bold]analyze --sql 'SELECT comm, count(*) FROM exec GROUP BY ALL ORDER BY 2 DESC'[/bold]
 
 Functions that DuckDB does not have, in_cidr, errno_name and signal_name: [bold]analyze --sql "SELECT comm, signal_name(signal) FROM exit"[/bold]
@@ -112,6 +116,7 @@ def analyze(
     require_complete: Annotated[
         bool, typer.Option("--require-complete", help="Exit with 1 when anything is in doubt: not recorded, lost, filtered, or unfinished.")
     ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Answer again whenever the recording grows, until it has ended or Ctrl-C.")] = False,
     since: Since = None,
     until: Until = None,
     host: Host = None,
@@ -139,15 +144,15 @@ def analyze(
 
     asked = Asked(since, until, host, container)
     if expect:
-        if sql is not None:
-            raise AnalyzerError("--sql and --expect do not go together.", "Write the SELECT into a file: analyze --expect FILE.sql")
+        if sql is not None or follow:
+            raise AnalyzerError("--expect goes neither with --sql nor with --follow.", "Write the SELECT into a file: analyze --expect FILE.sql")
         from analyzer import expect as expectations
 
         request = expectations.Request(arguments, form, output, param or [], timeout, junit, require_complete, asked)
         raise typer.Exit(expectations.expect(request))
     from analyzer.run import Request, run
 
-    run(Request(arguments, sql, form, output, param or [], timeout, require_complete, asked))
+    run(Request(arguments, sql, form, output, param or [], timeout, require_complete, follow, asked))
 
 
 def main() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from analyzer.answer import Answer, ask
 from analyzer.errors import AnalyzerError, Exit
@@ -37,6 +38,7 @@ class Request:
     parameters: list[str]
     timeout: str
     require_complete: bool = False
+    follow: bool = False
     asked: Asked = EVERYTHING
 
 
@@ -48,9 +50,14 @@ def run(request: Request) -> None:
     check_format(request.format, request.output)
     timeout_s = seconds(request.timeout)
     report, paths = _report(request)
-    recordings = open_recordings([Path(path) for path in paths] or [newest()])
+    found = [Path(path) for path in paths] or [newest()]
     try:
-        _run(request, report, recordings, timeout_s)
+        if request.follow:
+            from analyzer.follow import follow
+
+            follow(request, report, found)
+        else:
+            _run(request, report, open_recordings(found), timeout_s)
     except MemoryError:
         raise out_of_memory(report.name) from None
 
@@ -62,22 +69,34 @@ def _run(request: Request, report: Report, recordings: list[Recording], timeout_
     with open_sandbox(recordings, timeout_s) as sandbox:
         narrow(sandbox, request.asked)
         answer = write_answer(sandbox, report, request.parameters, request.format, Path(request.output) if request.output is not None else None)
+    check_complete(request, answer)
+
+
+def check_complete(request: Request, answer: Answer) -> None:
+    """Raise AnalyzerError, exit code 1, where the user asked for an answer without doubts and this is none."""
     if request.require_complete and not answer.is_complete:
-        raise AnalyzerError(f"The answer to {report.name} is not complete.", "Without --require-complete this is no error.", Exit.FAILED)
+        raise AnalyzerError(f"The answer to {answer.report.name} is not complete.", "Without --require-complete this is no error.", Exit.FAILED)
 
 
 def write_answer(sandbox: Sandbox, report: Report, given: Sequence[str], form: str, output: Path | None) -> Answer:
     """Ask ``report`` with the parameters ``given``, write its rows to ``output`` or stdout, and say on stderr what the format does not tell."""
+    answer, lines = answer_into(lambda: open_output(output), sandbox, report, given, form)
+    for text in lines:
+        print(text, file=sys.stderr)
+    return answer
+
+
+def answer_into(
+    opened: Callable[[], AbstractContextManager[tuple[TextIO, int | None]]], sandbox: Sandbox, report: Report, given: Sequence[str], form: str
+) -> tuple[Answer, list[str]]:
+    """Ask ``report``, write its rows to what is ``opened``, with its width; return the answer and the lines that the format does not tell."""
     module = load(form)
     with watched(sandbox, report.name) as meter:
         answer = ask(sandbox, report, report.values(given), module.TRAITS.arrow)
-        with open_output(output) as (out, width):
+        with opened() as (out, width):
             counted = answer.counted(meter, width is not None)
             module.write(counted.for_eyes() if module.TRAITS.for_eyes else counted, out, width)
-    if not module.TRAITS.tells_trust:
-        for text in said(answer):
-            print(text, file=sys.stderr)
-    return answer
+    return answer, [] if module.TRAITS.tells_trust else said(answer)
 
 
 def check_format(name: str, output: str | None) -> None:

@@ -100,14 +100,21 @@ def assess(sandbox: Sandbox, tables: Iterable[str], optional: Collection[str] = 
     return Trust(facts.windows, tuple(found))
 
 
+def _why_not(window: Window, tracer: str | None, counts: Counts | None) -> str:
+    """Return why nothing was recorded of a table that ``tracer`` makes."""
+    if tracer not in window.tracers:
+        return f"tracer {tracer} was not asked for"
+    if counts is None and window.narrowed:
+        return "the recording has nothing of that time"
+    return "no second of it was written" if counts is None and not window.clean else f"tracer {tracer} was never attached"
+
+
 def _traced(window: Window, table: str, counts: Counts | None, failed: str) -> TableTrust:
     tracer = TABLES[table].tracer
     if not window.known:
         return TableTrust(window.recording, table, Verdict.UNFINISHED)
     if counts is None or counts.attached_ns == 0:
-        never = "the recording has nothing of that time" if window.narrowed and counts is None else f"tracer {tracer} was never attached"
-        reason = never if tracer in window.tracers else f"tracer {tracer} was not asked for"
-        return TableTrust(window.recording, table, Verdict.NOT_RECORDED, reason=failed or reason)
+        return TableTrust(window.recording, table, Verdict.NOT_RECORDED, reason=failed or _why_not(window, tracer, counts))
     # The first and the last interval may stick out of the window.
     covered_ns = max(0, counts.attached_ns - max(0, window.start_ns - counts.first_ns) - max(0, counts.last_ns - window.end_ns))
     verdict = Verdict.FILTERED if any(restricts(word, table) for word in window.filters) else Verdict.COMPLETE

@@ -196,7 +196,7 @@ WRONG = {
     ("--expect", "{tmp}", "{recording}"): "neither a recording nor a folder of expectations",
     ("--expect", "no_kills", "{recording}", "--format", "csv"): "--expect has no format csv",
     ("--junit", "x.xml", "overview", "{recording}"): "--junit goes with --expect",
-    ("--expect", "--sql", "SELECT 1", "{recording}"): "--sql and --expect",
+    ("--expect", "--sql", "SELECT 1", "{recording}"): "--expect goes neither with --sql",
 }
 
 
