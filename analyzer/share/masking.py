@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from analyzer.share.pseudonyms import Pseudonyms, packed
+from analyzer.share.pseudonyms import Pseudonyms, is_network, packed
 from recorder.schema import Kind
 
 MASKED = "***"
@@ -53,8 +53,9 @@ _TIMES = 8
 
 _HOME = re.compile(r"(/(?:home|Users)/)([^/\s:'\"]+)")
 _PATH = re.compile(r"(?<![\w.])(?:~|\.{0,2})/[^\s:;,'\"()]+")
-_IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
-_IPV6 = re.compile(r"(?<![0-9A-Za-z:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{0,34}:[0-9A-Fa-f:.]{0,19}(?![0-9A-Za-z])")
+_LENGTH = r"(/\d{1,3}(?!\d))?"
+_IPV4 = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})" + _LENGTH)
+_IPV6 = re.compile(r"(?<![0-9A-Za-z:.])([0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{0,34}:[0-9A-Fa-f:.]{0,19})(?![0-9A-Za-z])" + _LENGTH)
 _MAC = re.compile(r"(?<![0-9A-Za-z:])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![0-9A-Za-z:])")
 
 # Names of fewer letters are replaced only where they stand for themselves, or every word with an "a" in it would be torn apart.
@@ -128,8 +129,12 @@ class Masker:
         return "".join([*parts, text[at:]])
 
     def _address(self, match: re.Match[str]) -> str:
-        found = match[0]
-        address = found.rstrip(":.")
-        if packed(address) is None:
-            return found
-        return self._pseudonyms.address(address) + found[len(address) :]
+        address, length = match[1], match[2] or ""
+        while packed(address) is None:  # a sentence may go on behind it: 2001:db8::1: No route to host
+            if address[-1:] not in (":", "."):
+                return match[0]
+            address = address[:-1]
+        rest = match[1][len(address) :]
+        if length and not rest and is_network(address + length):
+            return self._pseudonyms.network(address + length)
+        return self._pseudonyms.address(address) + rest + length

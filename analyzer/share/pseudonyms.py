@@ -60,6 +60,15 @@ def packed(text: str) -> bytes | None:
         return None
 
 
+def is_network(text: str) -> bool:
+    """Say whether ``text`` is a network in CIDR notation, and not an address of one."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _text(address: bytes) -> str:
     # Not inet_ntop(): it writes ::1.2.3.4 where ipaddress, and so the recorder, writes ::102:304.
     return socket.inet_ntop(socket.AF_INET, address) if len(address) == IPV4_BYTES else str(ipaddress.IPv6Address(address))

@@ -89,8 +89,10 @@ def test_the_metadata_names_version_licence_and_dependencies(metadata: Message) 
         "duckdb",
         "numpy",
         "prompt-toolkit",
+        "psutil",
         "pyarrow",
         "pygments",
+        "pyroute",
         "rich",
         "typer",
     }

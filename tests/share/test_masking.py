@@ -117,6 +117,9 @@ def test_names_and_addresses_become_their_pseudonyms() -> None:
     assert MASKER("/srv/checkouts") == "/srv/container-aaaaaaaaaaaaaaaas", "long ones everywhere"
     assert MASKER("--to=10.0.0.5:80") == f"--to={four}:80"
     assert MASKER("http://[2001:DB8:0::1]:80/") == f"http://[{six}]:80/"
+    assert MASKER("tcp from 10.0.0.0/8 to 2001:db8::/32 25%") == f"tcp from {MADE.network('10.0.0.0/8')} to {MADE.network('2001:db8::/32')} 25%"
+    assert MASKER("2001:db8::1: No route to host.") == f"{six}: No route to host."
+    assert MASKER("http://10.0.0.5/8") == f"http://{four}/8", "no network, but an address and a path"
     assert MASKER("::ffff:10.0.0.5") == MADE.address("::ffff:10.0.0.5")
     assert MASKER("/home/alice/x") == f"/home/{MADE.token(Kind.USER, 'alice')}/x"
     assert MASKER("mac=52:54:00:12:34:56") == "mac=***"
