@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from analyzer.result import Result
+    from analyzer.window import Facts
 
 TIMEOUT_S = 600.0
 """How long a statement may run unless the user says otherwise."""
@@ -84,6 +85,7 @@ class Sandbox:
         self.recordings = recordings
         self.timeout_s = timeout_s
         self.scope = Scope()
+        self.facts: Facts | None = None  # window.py's, once it has read them
         self._views: set[str] = set()
         self._macros: set[str] = set()
         self._spill = _spill_folder()
@@ -109,6 +111,7 @@ class Sandbox:
     def narrow(self, scope: Scope) -> None:
         """Let all that is read from now on be narrowed to ``scope``, and leave out the recordings that it does not name."""
         self.scope = scope
+        self.facts = None
         self.recordings = [recording for recording in self.recordings if recording.id in scope.cuts]
         for table in self._views:
             self._connection.execute(f"DROP VIEW {table}")

@@ -71,8 +71,7 @@ _RECORDINGS = "SELECT recording_id, start_ns, end_ns, coalesce(clean_end, false)
 
 _COUNTS = """
 SELECT recording_id, "table", CAST(sum(events) - coalesce(sum(unwritten), 0) AS BIGINT), CAST(sum(lost) AS BIGINT),
-       strftime(min(ts) FILTER (WHERE lost > 0), '%Y-%m-%d %H:%M:%S'),
-       strftime(max(ts + to_microseconds(interval_ns // 1000)) FILTER (WHERE lost > 0), '%Y-%m-%d %H:%M:%S'),
+       min(ts) FILTER (WHERE lost > 0), max(ts + to_microseconds(interval_ns // 1000)) FILTER (WHERE lost > 0),
        CAST(coalesce(sum(interval_ns) FILTER (WHERE attached AND unwritten IS NULL), 0) AS BIGINT),
        coalesce(max(interval_ns) FILTER (WHERE unwritten IS NULL), 0),
        coalesce(min(ts_ns) FILTER (WHERE unwritten IS NULL), 0), coalesce(max(ts_ns + interval_ns) FILTER (WHERE unwritten IS NULL), 0)
@@ -83,15 +82,26 @@ _FAILED = "SELECT recording_id, unnest(tables), hook, coalesce(reason, 'no reaso
 
 
 def read_facts(sandbox: Sandbox) -> Facts:
-    """Return what the sandbox's recordings say about themselves; raise AnalyzerError where a file of them cannot be read."""
+    """Return what the sandbox's recordings say about themselves, read once; raise AnalyzerError where a file of them cannot be read."""
+    if sandbox.facts is None:
+        sandbox.facts = _read(sandbox)
+    return sandbox.facts
+
+
+def _read(sandbox: Sandbox) -> Facts:
     known = {row[0]: row[1:] for row in sandbox.rows(_RECORDINGS, _TABLES)}
-    counts = {(row[0], row[1]): Counts(*row[2:]) for row in sandbox.rows(_COUNTS, _TABLES)}
+    counts = {(row[0], row[1]): Counts(*row[2:4], *map(_second, row[4:6]), *row[6:]) for row in sandbox.rows(_COUNTS, _TABLES)}
     failed: dict[tuple[str, str], str] = {}
     for recording_id, table, hook, reason in sandbox.rows(_FAILED, _TABLES):
         failed.setdefault((recording_id, table), f"{hook} could not be attached: {reason}")
     cuts = sandbox.scope.cuts
     windows = (_narrowed(_window(recording.id, known, counts), cuts.get(recording.id, WHOLE)) for recording in sandbox.recordings)
     return Facts(tuple(windows), counts, failed)
+
+
+def _second(when: object) -> str | None:
+    # A datetime, or a text where it is beyond Python's years.
+    return None if when is None else str(when)[:19]
 
 
 def _narrowed(window: Window, cut: Cut) -> Window:

@@ -17,6 +17,7 @@ class Traits:
 
     ``doc`` says in a few words what it is. ``for_eyes``: columns that are only keys to join with are left out. ``tells_trust``: notes and coverage
     are in what is written, so that nobody else has to say them. ``needs_file``: it is not for a terminal. ``arrow``: it reads ``result.arrow``.
+    ``streams``: memory does not grow with the number of rows.
     """
 
     doc: str
@@ -24,6 +25,7 @@ class Traits:
     tells_trust: bool = False
     needs_file: bool = False
     arrow: bool = False
+    streams: bool = True
 
 
 class Format(Protocol):
@@ -32,7 +34,7 @@ class Format(Protocol):
     TRAITS: Traits
 
     def write(self, answer: Answer, out: TextIO, width: int | None) -> int:
-        """Write ``answer`` to ``out`` and return its number of rows; memory must not grow with that number.
+        """Write ``answer`` to ``out`` and return its number of rows.
 
         ``width`` is that of the terminal in columns; None when ``out`` is none, and data must be written as they are. A format of bytes writes
         to ``out.buffer``.
