@@ -1,6 +1,6 @@
 """Run the benchmarks, say how each goal was met, and keep the results with the machine that made them.
 
-usage: python -m benchmarks [NAME...]      names: throughput, cpu, size, analyze, tcp; all without one
+usage: python -m benchmarks [NAME...]      names: throughput, cpu, size, analyze, tcp, xdp; all without one
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import size, startup, tcp
+from benchmarks import size, startup, tcp, xdp
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -132,7 +132,30 @@ def _tcp() -> tuple[list[Goal], Any]:
     ], figures
 
 
-BENCHMARKS: dict[str, Callable[[], tuple[list[Goal], Any]]] = {"throughput": throughput, "cpu": cpu, "size": _size, "analyze": _analyze, "tcp": _tcp}
+def _xdp() -> tuple[list[Goal], Any]:
+    figures = xdp.measure()
+    packets, flood = figures["packets"], figures["flood"]
+    ns = packets["ns_a_packet"]
+    more_ns = packets["icmp_more_ns"]
+    exact = flood["sent"] == flood["dropped"] == xdp.FLOOD
+    return [
+        Goal("a packet through a program that drops everything", ns["bare"], "ns", "", True),
+        Goal("... dropped by the rule icmp", ns["icmp, dropped"], "ns", "", True),
+        Goal("... that is, more than everything dropped", more_ns, "ns", "<= 15", more_ns <= 15),
+        *(Goal(f"... {name}", ns[name], "ns", "for comparison", True) for name in ns if name not in ("bare", "icmp, dropped")),
+        Goal("packets of a flood of 2,000,000 that were counted as dropped", flood["dropped"], "packets", "2,000,000", exact),
+        Goal("... a second, one thread sends them over veth", round(flood["packets_a_second"]), "packets/s", "", True),
+    ], figures
+
+
+BENCHMARKS: dict[str, Callable[[], tuple[list[Goal], Any]]] = {
+    "throughput": throughput,
+    "cpu": cpu,
+    "size": _size,
+    "analyze": _analyze,
+    "tcp": _tcp,
+    "xdp": _xdp,
+}
 
 
 def _machine() -> dict[str, Any]:

@@ -16,6 +16,7 @@ test|bench nft nftables nftables nftables
 test|bench curl curl curl curl
 test|bench nginx nginx nginx nginx
 bench cc gcc gcc gcc
+bench xdp-filter xdp-tools xdp-tools xdp-tools
 bench /usr/include/stdio.h libc6-dev glibc-devel glibc
 NEEDS
 }

@@ -24,7 +24,7 @@ RING_MIB = 16
 SOCKETS = 131_072
 MOST_SOCKETS = 16_777_216
 LARGEST_RING_MIB = 1024
-_DROPS = "Packets dropped on purpose (only while recording; the program leaves with the recorder, however that ends)"
+_DROPS = "Packets dropped on purpose, while recording"
 _FILTERS = "Filters in the kernel (repeatable; values of one option are alternatives)"
 
 

@@ -152,6 +152,8 @@ class Samples(threading.Thread):
         """Start the thread; ``on_change`` is called when something was attached or detached, or failed."""
         self._start_ns = self._covered_ns = start_ns
         self._put_rows, self._on_change = put_rows, on_change
+        for source in self._sources:  # what came before the start is in an interval of its own
+            self._put(source, clocks.boottime_ns())
         if self._droppers:
             self.start()
 

@@ -78,6 +78,17 @@ def test_a_table_that_a_report_can_do_without_is_missed_only_where_it_was_asked_
     assert about(tmp_path / "needed", rows, ["exec", "container"])[0].verdict == Verdict.NOT_RECORDED
 
 
+def test_what_the_recorder_does_itself_is_complete_outside_of_its_window_too(tmp_path: Path, rows: Rows) -> None:
+    trust, said = about(tmp_path, rows, ["exec", "xdp_drop", "xdp_pass"])
+    assert trust.verdict == Verdict.COMPLETE
+    attached = "exec attached for all of 10.0 s, xdp_drop and xdp_pass for as long as was asked for"
+    assert said == f"coverage: complete ({attached}, none of 24 events lost)"
+    for row in rows["coverage"]:
+        row["attached"] &= row["tracer"] != "xdp" or row["ts_ns"] < 1004 * SECOND  # then an interface went
+    trust, said = about(tmp_path / "gone", rows, ["xdp_drop"])
+    assert (trust.verdict, "xdp_drop attached for 4.0 of 10.0 s" in said) == (Verdict.PARTIAL, True)
+
+
 def test_a_tracer_that_never_attached_is_not_recorded(tmp_path: Path, rows: Rows) -> None:
     update(rows, "coverage", attached=False)
     update(rows, "probe", status="failed", reason="no BTF\x1b[31m", attached_ns=None)
