@@ -13,6 +13,7 @@ from analyzer.shared import Shared
 from analyzer.store import FolderStore, Store
 from recorder.schema import MANIFEST, SUFFIX, TABLES
 
+_LOOKS = 3
 _NAME_TIME = re.compile(r"_(\d{8}T\d{6}Z)" + re.escape(SUFFIX) + r"\Z")
 
 
@@ -48,10 +49,22 @@ def read_manifest(store: Store) -> Manifest:
 def open_recording(path: Path) -> Recording:
     """Read the manifest of the recording at ``path`` and hold each file that it lists against it (there, regular, of that size).
 
-    Raises AnalyzerError with exit code 65 for what is missing, empty, foreign, damaged or too new, and 77 for what may not be read.
+    One that is still being written may change meanwhile, and is then looked at again. Raises AnalyzerError with exit code 65 for what is missing,
+    empty, foreign, damaged or too new, and 77 for what may not be read.
     """
     store = open_store(path)
-    manifest = read_manifest(store)
+    for _ in range(_LOOKS):
+        manifest = read_manifest(store)
+        try:
+            return _opened(path, store, manifest)
+        except AnalyzerError as error:
+            wrong = error
+        if read_manifest(store) == manifest:
+            break
+    raise wrong
+
+
+def _opened(path: Path, store: Store, manifest: Manifest) -> Recording:
     if manifest.faults:
         raise damaged(path, manifest.faults[0])
     if not manifest.segments:
@@ -63,6 +76,19 @@ def open_recording(path: Path) -> Recording:
         check_size(store, segment)
         tables.setdefault(segment.table, []).append(segment)
     return Recording(store.path, manifest.id, manifest.recorder, manifest.format, tables, bool(manifest.torn), store, manifest.shared)
+
+
+def has_changed(recording: Recording) -> bool:
+    """Say whether the files of a recording are not those any more that it was opened with: it was written, or copied over, meanwhile.
+
+    Segments that were only added do not count: they are not looked for.
+    """
+    then = {segment.name: segment for segments in recording.tables.values() for segment in segments}
+    try:
+        now = {segment.name: segment for segment in read_manifest(recording.store).segments}
+        return any(now.get(name) != segment or recording.store.size(name) != segment.bytes for name, segment in then.items())
+    except AnalyzerError:
+        return True
 
 
 def check_size(store: Store, segment: Segment) -> None:

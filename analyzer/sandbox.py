@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analyzer.cut import Scope
-from analyzer.errors import AnalyzerError
+from analyzer.errors import AnalyzerError, Exit
 from analyzer.macros import MACROS
-from analyzer.recording import Recording, known_tables
+from analyzer.recording import Recording, has_changed, known_tables
 from analyzer.shared import refuse_networks
 from analyzer.sql_error import damaged, error_of, execution_error, syntax_error
 from analyzer.statement import Statement, check, too_deep, too_many
@@ -47,6 +47,11 @@ def open_sandbox(recordings: Sequence[Recording], timeout_s: float = TIMEOUT_S) 
     sandbox = Sandbox(recordings, timeout_s)
     try:
         yield sandbox
+    except AnalyzerError as error:
+        changed = [recording.name for recording in recordings if error.code == Exit.RECORDING and has_changed(recording)]
+        if changed:
+            raise AnalyzerError(f"{changed[0]} changed while it was read. {error.message}", "Run it again.", Exit.RECORDING) from None
+        raise
     finally:
         sandbox.close()
 
