@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from analyzer.errors import AnalyzerError
-from analyzer.options import Container, Host, Since, Until
+from analyzer.options import Container, Format, Host, Since, Timeout, Until
 from analyzer.text import printable
 
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
@@ -67,18 +67,6 @@ def _complete_report(incomplete: str) -> list[str]:
     return [name for name in bundled_names() if name.startswith(incomplete)]
 
 
-def _complete_format(incomplete: str) -> list[str]:
-    from analyzer.render import formats
-
-    return [name for name in formats() if name.startswith(incomplete)]
-
-
-def _formats() -> str:
-    from analyzer.render import formats
-
-    return f"One of {', '.join(formats())}."
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         from analyzer.version import version
@@ -104,10 +92,10 @@ def analyze(
         str | None,
         typer.Option("--describe", metavar="REPORT", help="Explain a report: its columns and parameters.", autocompletion=_complete_report),
     ] = None,
-    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=_formats(), autocompletion=_complete_format)] = "table",
+    form: Format = "table",
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to stdout.")] = None,
     param: Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="Give a report's parameter a value.")] = None,
-    timeout: Annotated[str, typer.Option("--timeout", metavar="SECONDS", help="Stop a statement that runs longer; 0: no limit.")] = "600",
+    timeout: Timeout = "600",
     expect: Annotated[
         bool,
         typer.Option("--expect", help="Take the reports for expectations and say of each whether it is met: PASS, FAIL or UNKNOWN."),

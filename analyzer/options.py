@@ -7,7 +7,25 @@ from typing import Annotated
 
 import typer
 
+
+def complete_format(incomplete: str) -> list[str]:
+    """Return the formats whose names begin like that."""
+    from analyzer.render import formats
+
+    return [name for name in formats() if name.startswith(incomplete)]
+
+
+def _formats() -> str:
+    from analyzer.render import formats
+
+    return f"One of {', '.join(formats())}."
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help=_formats(), autocompletion=complete_format)]
+
+Timeout = Annotated[str, typer.Option("--timeout", metavar="SECONDS", help="Stop a statement that runs longer; 0: no limit.")]
 
 Since = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="Only from then on: 5s or 1m30s after the start, or UTC: 08:40:25, 2026-11-23T08:40:25.")

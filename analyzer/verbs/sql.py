@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analyzer.options import Container, Host, Since, Until
+from analyzer.options import Container, Format, Host, Since, Timeout, Until
 
 EXAMPLES = {
     "A prompt over the newest recording in this folder": "bpftape sql",
@@ -19,10 +19,10 @@ EXAMPLES = {
 def sql(
     recordings: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RECORDING]...", help="*.bpftape folders; without one, the newest in this folder.", show_default=False),
+        typer.Argument(metavar="RECORDING", help="*.bpftape folders; without one, the newest in this folder.", show_default=False),
     ] = None,
-    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="How answers are written: table, csv or json.")] = "table",
-    timeout: Annotated[str, typer.Option("--timeout", metavar="SECONDS", help="Stop a statement that runs longer; 0: no limit.")] = "600",
+    form: Format = "table",
+    timeout: Timeout = "600",
     since: Since = None,
     until: Until = None,
     host: Host = None,
@@ -30,8 +30,9 @@ def sql(
 ) -> None:
     """Ask recordings one question after the other in SQL, at a prompt or from a pipe. A statement may do what a report may, and no more.
 
-    After each answer comes what it rests on. Ctrl-C stops a statement, Ctrl-D leaves; .help lists commands beside SQL. From a pipe the exit code is
-    that of the first error.
+    After each answer comes what it rests on. Ctrl-C stops a statement, Ctrl-D leaves, .help lists commands beside SQL.
+
+    From a pipe the exit code is that of the first error.
     """
     from analyzer.prompt import ask_all
     from analyzer.run import check_format, newest, seconds

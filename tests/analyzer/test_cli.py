@@ -274,6 +274,7 @@ def test_the_usual_path_imports_neither_pyarrow_nor_numpy_nor_pydantic(form: str
 def test_help_and_completion_import_nothing_heavier_than_typer() -> None:
     completion = {"_PYTHON _M ANALYZER.CLI_COMPLETE": "", "_ANALYZE_COMPLETE": "complete_bash"}
     assert "duckdb" not in imported("--help", env=completion)
-    code = "import sys, analyzer.cli as a; print(a._complete_report('process_'), a._complete_format(''), {'duckdb', 'rich'} & {*sys.modules})"
+    names = "a._complete_report('process_'), o.complete_format('')"
+    code = f"import sys, analyzer.cli as a, analyzer.options as o; print({names}, {{'duckdb', 'rich'}} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "['process_lifetimes', 'process_tree'] ['csv', 'json', 'jsonl', 'md', 'parquet', 'table'] set()\n"

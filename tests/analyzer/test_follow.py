@@ -152,7 +152,7 @@ def test_on_a_terminal_an_answer_takes_the_place_of_the_one_before(growing: Grow
     screen = pyte.Screen(120, 60)
     stream = pyte.ByteStream(screen)
     words = ["-m", "analyzer.cli", "--sql", SQL, str(growing.path), "--follow"]
-    environment = os.environ | {"TERM": "xterm", "PYTHONPATH": str(REPO)}
+    environment = os.environ | {"TERM": "xterm", "PYTHONPATH": str(REPO), "COLUMNS": "120", "LINES": "60"}
     child: pexpect.spawn[bytes] = pexpect.spawn(sys.executable, words, env=environment, dimensions=(60, 120), echo=False, cwd=str(REPO))
 
     def lines() -> list[str]:
