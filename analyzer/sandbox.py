@@ -229,7 +229,7 @@ class Sandbox:
         except duckdb.Error as error:
             # The statement is sound: a value that it cannot take is a lie in the file.
             if isinstance(error, duckdb.DataError | duckdb.ProgrammingError):
-                raise damaged(error) from None
+                raise damaged(str(error)) from None
             raise self._meaning(error, "Reading the recording") from None
 
     def _meaning(self, error: duckdb.Error, title: str) -> AnalyzerError:
@@ -238,7 +238,7 @@ class Sandbox:
         # Some of the Parquet reader's errors name the file, some are of the bare type Error and say only what Thrift found.
         ours = any(root + os.sep in str(error) for root in self._roots.values())
         if ours or type(error) in (duckdb.Error, duckdb.SerializationException):
-            return damaged(error)
+            return damaged(str(error))
         return execution_error(error, title, self.timeout_s)
 
     def _not_a_select(self, sql: str, tree: str, title: str) -> AnalyzerError:
@@ -265,12 +265,15 @@ class Sandbox:
             try:
                 self._run(f"CREATE VIEW {table} AS {view_sql(table, self.recordings, self._roots, self._describe, self.scope.cuts)}")
             except duckdb.Error as error:
-                raise damaged(error) from None
+                raise damaged(str(error)) from None
             self._views.add(table)
 
     def _describe(self, file: str) -> dict[str, str]:
         cursor = self._run(f"SELECT * FROM read_parquet({sql_list([file])}) LIMIT 0")
-        return {str(name): str(kind) for name, kind, *_ in cursor.description or ()}
+        try:
+            return {str(name): str(kind) for name, kind, *_ in cursor.description or ()}
+        except RuntimeError:  # all that DuckDB's Python says of a name that is not UTF-8
+            raise damaged("a column's name is not UTF-8") from None
 
 
 def _config(timeout_s: float, spill: str) -> dict[str, str | bool | int | float | list[str]]:

@@ -93,7 +93,7 @@ def _first_line(text: str) -> str:
     return printable(_KIND.sub("", text.partition("\n")[0]))
 
 
-def damaged(error: duckdb.Error) -> AnalyzerError:
-    """Return the error for a file of a recording that DuckDB cannot read."""
-    message = f"A file of the recording is damaged: {_first_line(str(error))}"
+def damaged(why: str) -> AnalyzerError:
+    """Return the error for a file of a recording that DuckDB cannot read; ``why`` is what it says."""
+    message = f"A file of the recording is damaged: {_first_line(why)}"
     return AnalyzerError(message, "Copy the recording again from where it was made.", Exit.RECORDING)
