@@ -33,6 +33,14 @@ class CryptoPan:
         # Row k has the first k bits set: those that the address gives to the block of its bit k.
         self._masks = np.packbits(bits[None, :] < bits[:, None], axis=1)
 
+    @property
+    def flips_first_bit(self) -> bool:
+        """Whether the first bit of every address is another one in its pseudonym, so that none is its own.
+
+        Else one in 20,000 is: where bits of the address are those of the pad, AES gets the same block more than once.
+        """
+        return self._encrypted(self._pad.tobytes())[0] >> 7 == 1
+
     def pseudonyms(self, addresses: Packed) -> Packed:
         """Return the pseudonyms of packed addresses (rows by 4 or 16 bytes), in the same order."""
         parts = [self._some(addresses[start : start + _AT_ONCE]) for start in range(0, len(addresses), _AT_ONCE)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import itertools
 import re
 import socket
 from collections.abc import Iterable, Sequence
@@ -39,7 +40,7 @@ TOKEN = rf"(?:{'|'.join(sorted(_WORDS.values()))})-[a-z2-7]{{{_PROGRAM_CHARACTER
 """What a token looks like, as a regular expression."""
 
 _IS_TOKEN = re.compile(TOKEN)
-_REMEMBERED = 1 << 20
+_REMEMBERED = 1 << 18
 
 # Root and "no user" are the same everywhere, and name nobody.
 _PUBLIC_USERS = frozenset({0, -1})
@@ -79,7 +80,8 @@ class Pseudonyms:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._pan = CryptoPan(self._derived("crypto-pan"))
+        ciphers = (CryptoPan(self._derived(f"crypto-pan {number}")) for number in itertools.count())
+        self._pan = next(cipher for cipher in ciphers if cipher.flips_first_bit)
         self._tokens: dict[tuple[Kind, str], str] = {}
         self._addresses: dict[str, str] = {}
         self._user_key = self._derived("users")
