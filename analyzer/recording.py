@@ -10,11 +10,11 @@ from pathlib import Path
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import Manifest, Segment, damaged, parse
 from analyzer.shared import Shared
-from analyzer.store import FolderStore, Store
+from analyzer.store import PACK_SUFFIX, FolderStore, Store, is_file
 from recorder.schema import MANIFEST, SUFFIX, TABLES
 
 _LOOKS = 3
-_NAME_TIME = re.compile(r"_(\d{8}T\d{6}Z)" + re.escape(SUFFIX) + r"\Z")
+_NAME_TIME = re.compile(r"_(\d{8}T\d{6}Z)" + re.escape(SUFFIX) + r"(\.zip)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,10 @@ class Recording:
 
 def open_store(path: Path) -> Store:
     """Return the files of the recording at ``path``; what is there is not looked at yet."""
+    if is_file(path):
+        from analyzer.pack import PackStore
+
+        return PackStore(path)
     return FolderStore(path)
 
 
@@ -110,8 +114,9 @@ def open_recordings(paths: list[Path]) -> list[Recording]:
 
 
 def find_recordings(folder: Path) -> list[Path]:
-    """Return the recordings in ``folder``, by name."""
-    return sorted(path for path in folder.glob("*" + SUFFIX) if (path / MANIFEST).is_file())
+    """Return the recordings in ``folder``, packed or not, by name."""
+    folders = (path for path in folder.glob("*" + SUFFIX) if (path / MANIFEST).is_file())
+    return sorted([*folders, *(path for path in folder.glob("*" + PACK_SUFFIX) if path.is_file())])
 
 
 def newest_recording(folder: Path) -> Path:
@@ -134,7 +139,7 @@ def _made(path: Path) -> float:
             return datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
         except ValueError:  # digits that are no date
             pass
-    return (path / MANIFEST).stat().st_mtime
+    return (path if path.is_file() else path / MANIFEST).stat().st_mtime
 
 
 def known_tables(recordings: Sequence[Recording]) -> set[str]:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from analyzer.cut import Scope
 from analyzer.errors import AnalyzerError, Exit
@@ -19,12 +19,14 @@ from analyzer.recording import Recording, has_changed, known_tables
 from analyzer.shared import refuse_networks
 from analyzer.sql_error import damaged, error_of, execution_error, syntax_error
 from analyzer.statement import Statement, check, too_deep, too_many
+from analyzer.store import PACK_SCHEME, FolderStore
 from analyzer.views import files, sql_list, view_sql
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from analyzer.pack import PackStore
     from analyzer.result import Result
     from analyzer.window import Facts
 
@@ -97,7 +99,12 @@ class Sandbox:
         self._connection = duckdb.connect(":memory:", config=_config(timeout_s, self._spill))
         self._known = known_tables(recordings)
         self._open_folders: list[int] = []
+        self._packs: dict[str, PackStore] = {}
         self._roots = {recording.id: self._root(recording) for recording in recordings}
+        if self._packs:
+            from analyzer.pack_files import PackedFiles
+
+            self._connection.register_filesystem(PackedFiles(self._packs))
         allowed = [path for recording in recordings for table in recording.tables for path in files(recording, self._roots[recording.id], table)]
         self._connection.execute(
             # UTC: else a teammate in another time zone would get other hours from the same SQL.
@@ -108,6 +115,8 @@ class Sandbox:
 
     def close(self) -> None:
         """Close the connection and remove what it spilled."""
+        if self._packs:  # else it and the connection keep each other
+            self._connection.unregister_filesystem(PACK_SCHEME)
         self._connection.close()
         self.remove_spilled()
         for folder in self._open_folders:
@@ -137,6 +146,9 @@ class Sandbox:
 
     def _root(self, recording: Recording) -> str:
         """Return a path of the recording's folder that DuckDB does not take for a pattern: it has no way to quote one."""
+        if not isinstance(recording.store, FolderStore):
+            self._packs[recording.id] = cast("PackStore", recording.store)
+            return f"{PACK_SCHEME}://{recording.id}"
         if not set("*?[") & set(str(recording.path)):
             return str(recording.path)
         self._open_folders.append(os.open(recording.path, os.O_PATH | os.O_DIRECTORY))

@@ -13,6 +13,12 @@ from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import damaged
 from recorder.schema import MANIFEST, SUFFIX
 
+PACK_SUFFIX = f"{SUFFIX}.zip"
+"""Ending of a packed recording's name."""
+
+PACK_SCHEME = "bpftape"
+"""What DuckDB's paths of files in packed recordings begin with: ``bpftape://RECORDING_ID/TABLE/FILE``."""
+
 
 class Store(Protocol):
     """The files of one recording. ``path`` is absolute, ``shown`` what the user called it."""
@@ -108,6 +114,14 @@ class FolderStore:
 def missing(shown: Path) -> AnalyzerError:
     """Return what to tell people where there is nothing."""
     return AnalyzerError(f"There is no recording at {shown}.", f"Recordings here: bpftape ls {shown.parent}", Exit.RECORDING)
+
+
+def is_file(path: Path) -> bool:
+    """Say whether there is a regular file at ``path``, which may then be a packed recording; False where nobody lets us know."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def is_being_written(folder: Path) -> bool:

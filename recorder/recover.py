@@ -6,6 +6,7 @@ lost in ``coverage``, so that every answer tells of it. No file of the recording
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from analyzer.gaps import Missing
 from analyzer.manifest import SEGMENT_PATH, Manifest, Segment, json_object, parse
 from analyzer.progress import Advance
 from analyzer.segment_check import column_faults, decode_rows, digest, identity_faults, unreadable
-from analyzer.store import FolderStore
+from analyzer.store import FolderStore, is_file
 from analyzer.verify import Facts, check_all, missing, read_facts
 from recorder.reopen import ReopenedFolder, failed
 from recorder.schema import FORMAT, TABLES, arrow_schema
@@ -61,10 +62,11 @@ def recover(path: Path, advance: Advance = lambda _: None) -> Recovered:
     Raises AnalyzerError: 65 where there is nothing to recover, or a recorder is at work; 73, 74, 77 where the folder cannot be changed.
     """
     store = FolderStore(path)
-    if store.path.is_file():
+    if is_file(store.path):
         raise AnalyzerError(f"{path} is packed, or no recording.", f"Unpack it first: bpftape unpack {path}", Exit.RECORDING)
-    if not store.path.is_dir():
-        store.manifest()  # has the words for what is wrong
+    with contextlib.suppress(OSError):  # opening it has the words for that
+        if not store.path.is_dir():
+            store.manifest()  # has the words for what is wrong
     folder = ReopenedFolder(store.path, "")
     try:
         return _recover(store, folder, advance)

@@ -1,0 +1,181 @@
+"""Pack a recording into one file, and unpack it: both check what they copy, and leave nothing half done."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from analyzer.errors import AnalyzerError, Exit
+from analyzer.manifest import Manifest, damaged
+from analyzer.pack import PackStore
+from analyzer.progress import Advance
+from analyzer.recording import check_size, open_store, read_manifest
+from analyzer.store import PACK_SUFFIX, FolderStore, Store, is_being_written, is_file
+from recorder.schema import MANIFEST, SUFFIX
+
+_BLOCK_BYTES = 1 << 20
+# The oldest that a zip file can have. What is packed twice is the same, byte for byte.
+_DATE = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
+
+
+def pack(path: Path, output: Path | None, advance: Advance = lambda _: None) -> Path:
+    """Pack the recording in the folder ``path`` into one file, by default beside it, and return that.
+
+    Raises AnalyzerError: 65 where it is damaged, still being written or none, 73 where the file is there or cannot be made, 74 for a full disk.
+    """
+    store = FolderStore(path)
+    if is_file(store.path):
+        raise AnalyzerError(f"{path} is no folder of a recording: it is packed already, or something else.", code=Exit.RECORDING)
+    manifest = _sound_manifest(store)
+    if is_being_written(store.path):
+        raise AnalyzerError(f"{path} is still being written.", "Wait until its recorder has ended, or end it.", Exit.RECORDING)
+    folder = store.path.name if store.path.name.endswith(SUFFIX) else store.path.name + SUFFIX
+    target = output if output is not None else store.path.parent / (folder.removesuffix(SUFFIX) + PACK_SUFFIX)
+    with _new_file(target) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
+        text = b"".join(line + b"\n" for line in manifest.lines)
+        _store(packed, f"{folder}/{MANIFEST}", io.BytesIO(text), len(text), lambda _: None)
+        for segment in sorted(manifest.segments, key=lambda segment: segment.name):
+            check_size(store, segment)
+            with store.open(segment.name) as file:
+                if _store(packed, f"{folder}/{segment.name}", file, segment.bytes, advance) != segment.sha256:
+                    raise damaged(path, f"{segment.name} is not what was written: its checksum is another one")
+    return target
+
+
+def unpack(path: Path, folder: Path, advance: Advance = lambda _: None) -> Path:
+    """Unpack the packed recording at ``path`` into a new folder in ``folder``, under the name that it was packed with, and return that.
+
+    Raises AnalyzerError as :func:`pack` does.
+    """
+    store = open_store(path)
+    if not isinstance(store, PackStore):
+        store.manifest()  # has the words for what is missing or none
+        raise AnalyzerError(f"{path} is not packed: it is a folder already.", code=Exit.RECORDING)
+    manifest = _sound_manifest(store)
+    target = folder / store.contents.folder
+    with _new_folder(target) as made:
+        _copy(io.BytesIO(store.manifest()), made / MANIFEST, lambda _: None)
+        for segment in manifest.segments:
+            check_size(store, segment)
+            (made / segment.table).mkdir(mode=0o700, exist_ok=True)
+            with store.open(segment.name) as file:
+                sha256, crc = _copy(file, made / segment.name, advance)
+            if sha256 != segment.sha256 or crc != store.member(segment.name).crc:
+                raise damaged(path, f"{segment.name} is not what was packed", "Have it packed and sent again.")
+        for part in (*(made / table for table in {segment.table for segment in manifest.segments}), made):
+            _sync(part)
+    return target
+
+
+def _sound_manifest(store: Store) -> Manifest:
+    manifest = read_manifest(store)
+    if manifest.faults:
+        raise damaged(store.shown, manifest.faults[0])
+    if not manifest.segments:
+        raise AnalyzerError(f"{store.shown} is an empty recording: it was ended before its first segment was closed.", code=Exit.RECORDING)
+    return manifest
+
+
+def _store(packed: zipfile.ZipFile, name: str, file: io.RawIOBase | io.BytesIO, size: int, advance: Advance) -> str:
+    """Put a file into the pack, and return its SHA-256."""
+    info = zipfile.ZipInfo(name, _DATE)
+    info.file_size, info.create_system, info.external_attr = size, _UNIX, (stat.S_IFREG | 0o600) << 16
+    sha256 = hashlib.sha256()
+    with packed.open(info, "w") as out:
+        for block in _blocks(file):
+            sha256.update(block)
+            out.write(block)
+            advance(len(block))
+    return sha256.hexdigest()
+
+
+def _blocks(file: io.RawIOBase | io.BytesIO) -> Iterator[memoryview]:
+    view = memoryview(bytearray(_BLOCK_BYTES))
+    while count := file.readinto(view):
+        yield view[:count]
+
+
+def _copy(file: io.RawIOBase | io.BytesIO, target: Path, advance: Advance) -> tuple[str, int]:
+    """Copy a file to a new one, durably; return its SHA-256 and CRC-32."""
+    sha256, crc = hashlib.sha256(), 0
+    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb", buffering=0) as out:
+        for block in _blocks(file):
+            sha256.update(block)
+            crc = zlib.crc32(block, crc)
+            done = 0
+            while done < len(block):
+                done += out.write(block[done:])
+            advance(len(block))
+        os.fsync(out.fileno())
+    return sha256.hexdigest(), crc
+
+
+@contextlib.contextmanager
+def _new_file(target: Path) -> Iterator[io.BufferedRandom]:
+    """Yield a new file, mode 0600, that is put to ``target`` when all went well; what is there already is not overwritten."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    with _told(target):
+        _refuse_existing(target)
+        try:
+            with os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w+b") as out:
+                yield out
+                out.flush()
+                os.fsync(out.fileno())
+            try:
+                os.link(temporary, target)  # unlike a rename it takes nothing's place
+            except PermissionError:  # a file system without hard links
+                temporary.rename(target)
+            _sync(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Yield a new folder, mode 0700, that is put to ``target`` when all went well."""
+    import shutil
+
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    with _told(target):
+        _refuse_existing(target)
+        temporary.mkdir(0o700)
+        try:
+            yield temporary
+            temporary.rename(target)  # takes the place of nothing but an empty folder
+            _sync(target.parent)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def _refuse_existing(target: Path) -> None:
+    if os.path.lexists(target):
+        raise AnalyzerError(f"{target} exists.", "Move it away, or name another place with --output.", Exit.OUTPUT)
+
+
+@contextlib.contextmanager
+def _told(target: Path) -> Iterator[None]:
+    """Turn what the system says about ``target`` into what people are told."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+        hint = "Free some space, or name another place with --output." if full else "Name a place where you may write: --output"
+        raise AnalyzerError(f"{target} cannot be made: {error.strerror}.", hint, Exit.IO if full else Exit.OUTPUT) from None
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
