@@ -3,6 +3,7 @@
 -- Group: Processes
 -- Question: When were many tasks made, and who made them?
 -- Tables: clone, recording
+-- Bars: processes, threads
 -- Columns:
 --   second        BIGINT   s    second of the recording, from 0; -1 while probes were being attached; none without a new task
 --   pid           INTEGER  -    process that made them

@@ -3,6 +3,7 @@
 -- Group: TCP
 -- Question: When were many connects made, and what came of them?
 -- Tables: tcp_connect, recording
+-- Bars: attempts
 -- Columns:
 --   second        BIGINT   s    second of the recording, from 0; -1 while probes were being attached; none without a connect
 --   attempts      BIGINT   -    connects that were made in that second
