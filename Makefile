@@ -26,8 +26,9 @@ lint: setup ## check style and types
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-bench: setup ## measure speed, memory and size against BCC's own Python callback (as root)
+bench: setup ## measure speed, memory and size against BCC's own Python callback and other engines (as root)
 	@packaging/system-packages.sh bench
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check --group bench || echo "bench: not every peer could be installed" >&2
 	.venv/bin/python -m benchmarks $(BENCH_ARGS)
 
 install: ## install for the whole machine: commands in $(PREFIX)/bin (as root)

@@ -1,6 +1,6 @@
 """Run the benchmarks, say how each goal was met, and keep the results with the machine that made them.
 
-usage: python -m benchmarks [NAME...]      names: throughput, cpu, size, analyze, tcp, xdp, share; all without one
+usage: python -m benchmarks [NAME...]      names: throughput, cpu, size, analyze, tcp, xdp, share, reports; all without one
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import share, size, startup, tcp, xdp
+from benchmarks import reports, share, size, startup, tcp, xdp
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -160,6 +160,31 @@ def _share() -> tuple[list[Goal], Any]:
     ], figures
 
 
+_ASKED = {
+    "talkers": "top talkers",
+    "destinations": "p50 and p99 by destination",
+    "rate": "connects a second",
+    "programs": "connects by program",
+}
+
+
+def _reports() -> tuple[list[Goal], Any]:
+    figures = reports.measure()
+    times, means = figures["analyze_as_a_multiple_of_duckdb"], figures["geometric_mean_s"]
+    fastest = min((name for name in reports.PEERS if name in means), key=means.__getitem__)
+    lead = means[fastest] / means["analyze"]
+    peak, checks = figures["peak_mb"]["analyze"], figures["checks_ms"]
+    goals = [Goal(f"analyze, {name}, against bare DuckDB", times[key], "times", "<= 1.2", times[key] <= 1.2) for key, name in _ASKED.items()]
+    goals += [
+        Goal(f"... geometric mean of the four, of the fastest peer ({fastest})", round(lead, 2), "times as long", ">= 1", lead >= 1),
+        Goal("... most memory", peak, "MB", "<= 1,500", peak <= 1_500),
+        Goal("... the sandbox and the checks of statement and coverage", checks, "ms", "<= 30", checks <= 30),
+    ]
+    peers = figures["peers_as_a_multiple_of_analyze"]
+    goals += [Goal(f"{name}, {_ASKED[key]}, against analyze", peers[name][key], "times", "for comparison", True) for name in peers for key in _ASKED]
+    return goals, figures
+
+
 BENCHMARKS: dict[str, Callable[[], tuple[list[Goal], Any]]] = {
     "throughput": throughput,
     "cpu": cpu,
@@ -168,6 +193,7 @@ BENCHMARKS: dict[str, Callable[[], tuple[list[Goal], Any]]] = {
     "tcp": _tcp,
     "xdp": _xdp,
     "share": _share,
+    "reports": _reports,
 }
 
 

@@ -34,9 +34,9 @@ class Host:
     def __init__(self) -> None:
         self._random = np.random.default_rng(20_261_123)
         self._now_ns = 3_600 * 10**9
-        self._pids = self._random.choice(4_000_000, 400, replace=False).astype(np.uint32) + 2
-        self._starts = self._random.integers(10**9, 3_000 * 10**9, 400).astype(np.uint64)
-        self._comms = np.array([f"service-{index % 60}".encode() for index in range(400)], "S16")
+        self.pids = self._random.choice(4_000_000, 400, replace=False).astype(np.uint32) + 2
+        self.starts = self._random.integers(10**9, 3_000 * 10**9, 400).astype(np.uint64)
+        self.comms = np.array([f"service-{index % 60}".encode() for index in range(400)], "S16")
         self._addresses = self._random.integers(0, 256, (5_000, 16)).astype(np.uint8)
         self._addresses[:, :10] = 0
         self._addresses[:, 10:12] = 0xFF
@@ -47,11 +47,11 @@ class Host:
         times = self._now_ns + np.cumsum(random.exponential(50_000, rows).astype(np.int64) + 1)
         self._now_ns = int(times[-1])
         process = (random.zipf(1.3, rows) - 1) % 400
-        block["ts_ns"], block["start_ns"] = times, self._starts[process]
-        block["pid"] = self._pids[process]
-        block["tid"] = self._pids[process] + random.integers(0, 16, rows)
-        block["ppid"], block["uid"] = self._pids[process // 10], process % 7 * 1_000
-        block["cgroup_id"], block["comm"] = 5_000 + process // 10, self._comms[process]
+        block["ts_ns"], block["start_ns"] = times, self.starts[process]
+        block["pid"] = self.pids[process]
+        block["tid"] = self.pids[process] + random.integers(0, 16, rows)
+        block["ppid"], block["uid"] = self.pids[process // 10], process % 7 * 1_000
+        block["cgroup_id"], block["comm"] = 5_000 + process // 10, self.comms[process]
         block["pid_ns"], block["net_ns"], block["pid_ns_level"] = 4_026_531_836 + process // 10, 4_026_531_840 + process // 10, 1
         block["latency_ns"] = (random.lognormal(13, 1, rows)).astype(np.uint64)
         block["saddr"], block["daddr"] = self._addresses[process // 10], self._addresses[(random.zipf(1.2, rows) - 1) % 5_000]
