@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from analyzer.cut import Scope
 from analyzer.errors import AnalyzerError, Exit
+from analyzer.limits import memory_bytes, settings, spill_folder
 from analyzer.macros import MACROS
 from analyzer.recording import Recording, has_changed, known_tables
 from analyzer.shared import refuse_networks
@@ -33,10 +33,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 600.0
 """How long a statement may run unless the user says otherwise."""
 
-_MEMORY_SHARE = 0.5
-_MEMORY_MAX_BYTES = 4 << 30
 _MEMORY_BESIDE_BYTES = 1 << 30
-_SPILL_MAX = "16GB"
 _ARROW_ROWS = 10_000
 
 
@@ -66,21 +63,9 @@ def limit_process() -> None:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = int(_memory_bytes()) + _MEMORY_BESIDE_BYTES
+    limit = int(memory_bytes()) + _MEMORY_BESIDE_BYTES
     if soft == resource.RLIM_INFINITY or soft > limit:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-
-
-def _memory_bytes() -> float:
-    return min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE, _MEMORY_MAX_BYTES)
-
-
-def _spill_folder() -> str:
-    # Made here and not by DuckDB, whose folder the whole machine could read: rows hold arguments of programs.
-    try:
-        return tempfile.mkdtemp(prefix="bpftape-")
-    except OSError:  # nowhere to write: run in memory alone
-        return ""
 
 
 class Sandbox:
@@ -95,8 +80,8 @@ class Sandbox:
         self.facts: Facts | None = None  # window.py's, once it has read them
         self._views: set[str] = set()
         self._macros: set[str] = set()
-        self._spill = _spill_folder()
-        self._connection = duckdb.connect(":memory:", config=_config(timeout_s, self._spill))
+        self._spill = spill_folder()
+        self._connection = duckdb.connect(":memory:", config=settings(timeout_s, self._spill))
         self._known = known_tables(recordings)
         self._open_folders: list[int] = []
         self._packs: dict[str, PackStore] = {}
@@ -286,16 +271,3 @@ class Sandbox:
             return {str(name): str(kind) for name, kind, *_ in cursor.description or ()}
         except RuntimeError:  # all that DuckDB's Python says of a name that is not UTF-8
             raise damaged("a column's name is not UTF-8") from None
-
-
-def _config(timeout_s: float, spill: str) -> dict[str, str | bool | int | float | list[str]]:
-    return {
-        "allow_community_extensions": False,
-        "allow_persistent_secrets": False,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "max_execution_time": round(timeout_s * 1000),
-        "max_temp_directory_size": _SPILL_MAX,
-        "memory_limit": f"{_memory_bytes() / 2**20:.0f}MiB",
-        "temp_directory": spill,
-    }

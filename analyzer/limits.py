@@ -1,0 +1,38 @@
+"""What a statement may take: memory, time, room on the disk. DuckDB's own settings, as they are given to it when it starts."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+_MEMORY_SHARE = 0.5
+_MEMORY_MAX_BYTES = 4 << 30
+_SPILL_MAX = "16GB"
+
+
+def memory_bytes() -> float:
+    """Return how much memory DuckDB may take: half of the machine's, and no more than 4 GiB."""
+    return min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE, _MEMORY_MAX_BYTES)
+
+
+def spill_folder() -> str:
+    """Make a folder for large sorts to spill into; return an empty text where there is nowhere to write, and all is done in memory."""
+    # Made here and not by DuckDB, whose folder the whole machine could read: rows hold arguments of programs.
+    try:
+        return tempfile.mkdtemp(prefix="bpftape-")
+    except OSError:
+        return ""
+
+
+def settings(timeout_s: float, spill: str) -> dict[str, str | bool | int | float | list[str]]:
+    """Return DuckDB's configuration; ``timeout_s`` of 0 means no limit, ``spill`` is the folder."""
+    return {
+        "allow_community_extensions": False,
+        "allow_persistent_secrets": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "max_execution_time": round(timeout_s * 1000),
+        "max_temp_directory_size": _SPILL_MAX,
+        "memory_limit": f"{memory_bytes() / 2**20:.0f}MiB",
+        "temp_directory": spill,
+    }
