@@ -73,6 +73,11 @@ def _container(row: Row) -> str:
     return " ".join([row["nodename"], *(text for text in known if text), row["cgroup_path"]])
 
 
+def _xdp_drop(row: Row) -> str:
+    kind = "" if row["type"] is None else f" type {row['type']} code {row['code']}"
+    return f"{row['interface']} {row['rule']}{kind}: {row['packets']} packets {row['bytes']} bytes in {row['interval_ns'] / 1e9:.3f} s"
+
+
 DETAILS: dict[str, Callable[[Row], str]] = {
     "clone": _clone,
     "exec": _exec,
@@ -82,6 +87,7 @@ DETAILS: dict[str, Callable[[Row], str]] = {
     "tcp_close": _tcp_close,
     "tcp_socket": _tcp_socket,
     "container": _container,
+    "xdp_drop": _xdp_drop,
 }
 """The tables whose rows have a form as lines, and what is behind the columns that all of them share."""
 
@@ -90,7 +96,7 @@ def line(table: str, row: Row) -> str:
     """Return one row as a line without control characters."""
     time = row["ts"].strftime("%H:%M:%S.%f")
     detail = DETAILS[table](row)
-    pid, ppid, uid, comm = ("-" if row[name] is None else row[name] for name in ("pid", "ppid", "uid", "comm"))
+    pid, ppid, uid, comm = ("-" if row.get(name) is None else row[name] for name in ("pid", "ppid", "uid", "comm"))
     return printable(f"{time} {table:11} {pid:>7} {ppid:>7} {uid:>6} {comm:16} {detail}")
 
 

@@ -34,6 +34,13 @@ def test_every_event_is_a_line_in_order_of_time(recording: Path) -> None:
     assert [line[0] for line in lines] == sorted(line[0] for line in lines)
 
 
+def test_drops_are_lines_without_a_process(recording: Path) -> None:
+    done = verb(recording, "--speed", "max", "--table", "xdp_drop")
+    found = [line for line in words(done.stdout) if line[1] == "xdp_drop"]
+    assert found[0][2:] == ["-", "-", "-", "-", "eth0 icmp type 8 code 0: 3 packets 294 bytes in 0.200 s"]
+    assert sum(int(line[6].split(": ")[1].split()[0]) for line in found) == sum(row["packets"] for row in ROWS["xdp_drop"])
+
+
 def test_losses_are_lines_too(recording: Path) -> None:
     lost = [row for row in ROWS["coverage"] if row["lost"]]
     assert lost, "the hand-written rows have losses"
