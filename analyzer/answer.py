@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from analyzer.errors import AnalyzerError
 from analyzer.header import Header
@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     from analyzer.statement import Statement
 
 
+def _nobody(report: Report) -> NoReturn:
+    raise AssertionError(f"nothing to ask {report.name} of")
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a report gave, with all that is needed to write it down.
 
     ``result`` can be read once. ``trust`` was assessed before the rows came: None where no table was read. ``names`` has what to call each
-    recording's id. ``notes`` are sentences for people, without control characters only after printable().
+    recording's id. ``notes`` are sentences for people, without control characters only after printable(). ``also`` asks another report of the same
+    recordings, with the defaults of its parameters; what is left of this one's rows is gone then. An answer of no sandbox has nobody to ask.
     """
 
     report: Report
@@ -34,6 +39,7 @@ class Answer:
     trust: Trust | None
     names: Mapping[str, str]
     notes: tuple[str, ...]
+    also: Callable[[Report], Answer] = _nobody
 
     @property
     def is_complete(self) -> bool:
@@ -86,7 +92,8 @@ def ask(sandbox: Sandbox, report: Report, values: Mapping[str, object], arrow: b
     used = {name: value for name, value in values.items() if name in statement.parameters}
     result = sandbox.execute(statement, report.name, used, arrow)
     names = {recording.id: recording.name for recording in sandbox.recordings}
-    return Answer(report, result, trust, names, _notes(sandbox, report, statement, result))
+    notes = _notes(sandbox, report, statement, result)
+    return Answer(report, result, trust, names, notes, lambda other: ask(sandbox, other, other.values(())))
 
 
 def _notes(sandbox: Sandbox, report: Report, statement: Statement, result: Result) -> tuple[str, ...]:

@@ -74,6 +74,15 @@ def bundled(name: str) -> Report:
     return Report(name, sql, parse_header(sql))
 
 
+def of_chart(name: str) -> Report:
+    """Return the report that gives a chart of the dashboard its rows: one of queries/charts, else the bundled one of that name."""
+    path = queries_folder() / "charts" / f"{name}.sql"
+    if not path.is_file():
+        return bundled(name)
+    sql = path.read_text(encoding="utf-8")
+    return Report(name, sql, parse_header(sql))
+
+
 def _read(name: str, path: Path, is_path: bool) -> str:
     try:
         if stat.S_ISDIR(path.stat().st_mode):

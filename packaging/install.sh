@@ -93,7 +93,7 @@ install() {
 
     echo "install: making $stage/venv from $python" >&2
     "$python" -I -m venv "$stage/venv"
-    "$stage/venv/bin/python" -m pip install -qq --disable-pip-version-check "$source[share]"
+    "$stage/venv/bin/python" -m pip install -qq --disable-pip-version-check "$source[share,charts]"
     mkdir -p -m 700 "$stage/venv/var/cache/bpftape" # compiled programs; see recorder/cache.py
     if [ -n "$DESTDIR" ]; then relocate; fi
     for command in $commands; do

@@ -32,7 +32,7 @@ rm -f "$stamp"
 echo "setup: installing bpftape and its development tools into .venv" >&2
 # Dependency groups need pip 25.1; -qq keeps warnings about a machine's own pip configuration out of sight, errors are shown.
 .venv/bin/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
-.venv/bin/python -m pip install -qq --disable-pip-version-check --group dev --editable '.[share]'
+.venv/bin/python -m pip install -qq --disable-pip-version-check --group dev --editable '.[share,charts]'
 mkdir -p -m 700 .venv/var/cache/bpftape # compiled programs; see recorder/cache.py
 printf '%s\n%s\n' "$place" "$project" >"$stamp"
 echo "setup: done. The commands are .venv/bin/record, .venv/bin/analyze and .venv/bin/bpftape" >&2

@@ -15,6 +15,8 @@ test|bench ping iputils-ping iputils iputils
 test|bench nft nftables nftables nftables
 test|bench curl curl curl curl
 test|bench nginx nginx nginx nginx
+test|bench chromium chromium chromium chromium
+test|bench chromedriver chromium-driver chromedriver chromium
 bench cc gcc gcc gcc
 bench xdp-filter xdp-tools xdp-tools xdp-tools
 bench /usr/include/stdio.h libc6-dev glibc-devel glibc
@@ -32,6 +34,7 @@ present() {
             ;;
         /*) [ -e "$1" ] ;;
         venv) /usr/bin/python3 -I -c 'import ensurepip, venv' 2>/dev/null ;;
+        chromium) command -v chromium >/dev/null || command -v google-chrome >/dev/null ;;
         # iproute2 and its like lie where an ordinary user's PATH does not look.
         *) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
     esac
@@ -56,7 +59,8 @@ missing() {
     needs | while read -r purposes thing debian fedora arch; do
         case "|$purposes|" in *"|$wanted|"*) ;; *) continue ;; esac
         case $family in
-            debian) package=$debian ;;
+            # Ubuntu has Chromium as a snap alone.
+            debian) case $ID:$debian in ubuntu:chromium*) continue ;; *) package=$debian ;; esac ;;
             fedora) package=$fedora ;;
             arch) package=$arch ;;
             *) package=$thing ;;

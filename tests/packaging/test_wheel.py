@@ -97,7 +97,7 @@ def test_the_metadata_names_version_licence_and_dependencies(metadata: Message) 
         "typer",
     }
     assert any(set(requirement.removeprefix("duckdb").split(",")) == {">=2", "<3"} for requirement in required)
-    assert set(metadata.get_all("Provides-Extra") or []) == {"diff", "perfetto", "share"}
+    assert set(metadata.get_all("Provides-Extra") or []) == {"charts", "diff", "perfetto", "share"}
 
 
 def test_the_wheel_brings_the_three_commands(installed: Cli) -> None:
