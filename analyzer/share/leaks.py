@@ -61,11 +61,15 @@ class _Search:
         self._long = [text for text in lot.found if len(text.encode("utf-8", "surrogatepass")) >= ANYWHERE]
         self._find = BytesAhoCorasick([text.encode("utf-8", "surrogatepass") for text in self._long]).find_matches_as_indexes if self._long else None
 
-    def value(self, text: str, place: str, only_whole: bool = False) -> Iterator[Suspect]:
+    def whole(self, values: list[str], place: str) -> Iterator[Suspect]:
+        """Yield originals that are among ``values``."""
+        return (self._suspect(text, place) for text in self._known.keys() & values)
+
+    def value(self, text: str, place: str) -> Iterator[Suspect]:
         """Yield originals that ``text`` is, or has in it."""
         if text in self._known:
             yield self._suspect(text, place)
-        elif not only_whole:
+        else:
             yield from self.within(_TOKENS.sub(b"\0", text.encode("utf-8", "surrogatepass")), place)
 
     def within(self, data: bytes | memoryview, place: str, shortest: int = ANYWHERE) -> Iterator[Suspect]:
@@ -97,6 +101,8 @@ class Check:
     metadata: Callable[[str], dict[str, str]]
     advance: Advance
     suspects: set[Suspect] = field(default_factory=set)
+    is_formed: bool = False
+    """All values were held to the form that they must have, which takes no originals: once is enough."""
 
     def run(self, copy: Recording, manifest: Path, workers: int) -> None:
         """Raise AnalyzerError, naming the column, if the copy is not fit to be handed out."""
@@ -107,6 +113,7 @@ class Check:
             with ThreadPoolExecutor(workers) as pool:
                 for found in pool.map(partial(self._segment, copy, search), segments):
                     self.suspects.update(found)
+            self.is_formed = True
             if len(self.suspects) > _SUSPECTS:
                 break
         leaks = self._without_excuse()
@@ -138,18 +145,12 @@ class Check:
 
     def _values(self, search: _Search, table: Table, column: Column, values: list[str]) -> Iterator[Suspect]:
         treatment, place = self.policy.treatment(table, column), f"{table.name}.{column.name}"
-        for value in values:
-            if treatment in _TOKENS_ONLY and column.kind is not Kind.FILTER:
-                if value and not is_token(value):
-                    raise _wrong(place, "a value that is no token")
-                yield from search.value(value, place, only_whole=True)
-            elif treatment is Treatment.PREFIX:
-                if packed(value) is None and not is_token(value):
-                    raise _wrong(place, "a value that is no address")
-                yield from search.value(value, place, only_whole=True)
-            else:
-                if treatment is Treatment.MASK and without_secrets(value) != value:
-                    raise _wrong(place, "a secret")
+        if not self.is_formed:
+            _check_form(treatment, column, values, place)
+        if _has_tokens_only(treatment, column) or treatment is Treatment.PREFIX:
+            yield from search.whole(values, place)
+        else:
+            for value in values:
                 yield from self._that_count(search.value(value, place), treatment, column)
 
     def _page(self, search: _Search, table: Table, column: Column, data: bytes) -> Iterator[Suspect]:
@@ -192,6 +193,24 @@ class Check:
                 pairs = zip(values, self.pseudonyms.addresses(values), strict=True)
                 left.difference_update(new for old, new in pairs if new != old)
         return {suspect for suspect in self.suspects if suspect.text in left}
+
+
+def _has_tokens_only(treatment: Treatment, column: Column) -> bool:
+    return treatment in _TOKENS_ONLY and column.kind is not Kind.FILTER
+
+
+def _check_form(treatment: Treatment, column: Column, values: list[str], place: str) -> None:
+    """Raise AnalyzerError where tokens, addresses or masked text belong, and something else is."""
+    if _has_tokens_only(treatment, column):
+        wrong, what = (value for value in values if value and not is_token(value)), "a value that is no token"
+    elif treatment is Treatment.PREFIX:
+        wrong, what = (value for value in values if packed(value) is None and not is_token(value)), "a value that is no address"
+    elif treatment is Treatment.MASK:
+        wrong, what = (value for value in values if without_secrets(value) != value), "a secret"
+    else:
+        return
+    if next(wrong, None) is not None:
+        raise _wrong(place, what)
 
 
 def _described(schema: pa.Schema) -> list[tuple[str, dict[bytes, bytes]]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.share.masking import Masker, is_secret_flag, without_secrets
+from analyzer.share.masking import _PATTERNS, _SUSPICIOUS, Masker, is_secret_flag, without_secrets
 from analyzer.share.pseudonyms import Pseudonyms
 from recorder.schema import Kind
 
@@ -80,6 +80,16 @@ PIECES = [
 def test_masking_again_changes_nothing(text: str) -> None:
     masked = MASKER(text)
     assert without_secrets(masked) == masked
+
+
+@given(
+    st.lists(st.sampled_from([*PIECES, "npm_" + "a1" * 16, "sk_live_abcdefghij", "AIza" + "b" * 35, "-----BEGIN PRIVATE KEY-----"]), max_size=6).map(
+        "".join
+    )
+)
+def test_the_search_for_what_is_suspicious_misses_nothing(text: str) -> None:
+    found = [pattern.pattern for pattern, _ in _PATTERNS if pattern.search(text)]
+    assert _SUSPICIOUS.search(text) or not found
 
 
 @pytest.mark.parametrize(
