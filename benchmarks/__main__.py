@@ -1,6 +1,6 @@
 """Run the benchmarks, say how each goal was met, and keep the results with the machine that made them.
 
-usage: python -m benchmarks [NAME...]      names: throughput, cpu, size, analyze, tcp, xdp, share, reports; all without one
+usage: python -m benchmarks [NAME...]      names: throughput, cpu, size, analyze, tcp, xdp, share, reports, integrity; all without one
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import reports, share, size, startup, tcp, xdp
+from benchmarks import integrity, reports, share, size, startup, tcp, xdp
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -185,6 +186,23 @@ def _reports() -> tuple[list[Goal], Any]:
     return goals, figures
 
 
+def _integrity() -> tuple[list[Goal], Any]:
+    figures = integrity.measure()
+    shares = {name: found["verify"] / found["read"] for name, found in figures["verify"].items()}
+    ratios = {name: found["ratio"] for name, found in figures["queries"].items()}
+    middle = statistics.geometric_mean(ratios.values())
+    disk, memory = figures["verify"]["from disk"], figures["verify"]["from memory"]
+    return [
+        Goal("verifying 10,000,000 rows from disk", round(disk["verify"] / 1e6), "MB/s", "", True),
+        Goal("... of the speed of reading the same bytes", round(shares["from disk"], 2), "times", ">= 0.5", shares["from disk"] >= 0.5),
+        Goal("... from memory", round(memory["verify"] / 1e6), "MB/s", "", True),
+        Goal("... of the speed of reading the same bytes", round(shares["from memory"], 2), "times", ">= 0.5", shares["from memory"] >= 0.5),
+        Goal("analyze of a packed recording, against unpacked, geometric mean", round(middle, 3), "times", "<= 1.3", middle <= 1.3),
+        *(Goal(f"... {name}", ratio, "times", "<= 1.3", ratio <= 1.3) for name, ratio in ratios.items()),
+        Goal("... packing the 10,000,000 rows once", round(figures["pack_s"], 2), "s", "", True),
+    ], figures
+
+
 BENCHMARKS: dict[str, Callable[[], tuple[list[Goal], Any]]] = {
     "throughput": throughput,
     "cpu": cpu,
@@ -194,6 +212,7 @@ BENCHMARKS: dict[str, Callable[[], tuple[list[Goal], Any]]] = {
     "xdp": _xdp,
     "share": _share,
     "reports": _reports,
+    "integrity": _integrity,
 }
 
 
