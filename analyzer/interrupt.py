@@ -36,7 +36,7 @@ def interruptible(sandbox: Sandbox, title: str) -> Iterator[None]:
     thread.start()
     failure: Exception | KeyboardInterrupt | None = None
     try:
-        with _terminated():
+        with terminated():
             yield
     except (Exception, KeyboardInterrupt) as error:
         failure = error
@@ -55,7 +55,7 @@ def interruptible(sandbox: Sandbox, title: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _terminated() -> Iterator[None]:
+def terminated() -> Iterator[None]:
     """Let the signals that would kill the process unwind it instead: what was spilled and what is half written is removed."""
     lethal = [signum for signum in _SIGNALS if signal.getsignal(signum) == signal.SIG_DFL]
     for signum in lethal:

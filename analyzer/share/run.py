@@ -67,6 +67,8 @@ def share(request: Request) -> Summary:
         if is_made and request.key:  # it was never used
             with suppress(OSError):
                 request.key.unlink()
+        if isinstance(error, KeyboardInterrupt):
+            raise AnalyzerError("Sharing was stopped. Nothing of the copy is left.", code=Exit.INTERRUPTED) from None
         if isinstance(error, OSError):
             raise _unwritable(request.output, error) from None
         raise

@@ -41,6 +41,7 @@ def share(
     The same value has the same pseudonym everywhere under one key, so that reports, GROUP BY and JOIN work as before; addresses keep their networks.
     Exits with 1, and hands nothing out, when the check finds one of the original values in the copy.
     """
+    from analyzer.interrupt import terminated
     from analyzer.output import say
     from analyzer.sandbox import limit_process
 
@@ -55,7 +56,8 @@ def share(
     from analyzer.share.summary import as_json, as_text
 
     limit_process()
-    summary = share(Request(recording, output, policy, key, dry_run))
+    with terminated():
+        summary = share(Request(recording, output, policy, key, dry_run))
     if json:
         from json import dumps
 

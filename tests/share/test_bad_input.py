@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -197,6 +198,21 @@ def test_a_disk_without_room_ends_it_and_nothing_is_left(recording: Path, out: P
 
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=REPO, preexec_fn=limit)
     assert "cannot be written" in command_fails(done, 74, out)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_it_and_nothing_is_left(signum: signal.Signals, code: int, recording: Path, out: Path) -> None:
+    # It arrives when all is written and nothing is checked yet.
+    program = (
+        f"import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"from analyzer.share import leaks; leaks.Check.run = lambda *_: os.kill(os.getpid(), {int(signum)})\n"
+        f"from recorder.bpftape import main; main()"
+    )
+    command = [sys.executable, "-c", program, "share", str(recording), "--output", str(out / "copy"), "--key", str(out / "key")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=REPO)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(out.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
