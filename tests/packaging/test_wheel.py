@@ -87,6 +87,7 @@ def test_the_metadata_names_version_licence_and_dependencies(metadata: Message) 
     always = [requirement for requirement in required if "extra ==" not in requirement]
     assert {requirement.rstrip("<>=.,0123456789") for requirement in always} == {
         "duckdb",
+        "fsspec",
         "numpy",
         "prompt-toolkit",
         "psutil",
