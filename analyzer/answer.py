@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from analyzer.errors import AnalyzerError
@@ -30,8 +30,9 @@ class Answer:
     """What a report gave, with all that is needed to write it down.
 
     ``result`` can be read once. ``trust`` was assessed before the rows came: None where no table was read. ``names`` has what to call each
-    recording's id. ``notes`` are sentences for people, without control characters only after printable(). ``also`` asks another report of the same
-    recordings, with the defaults of its parameters; what is left of this one's rows is gone then. An answer of no sandbox has nobody to ask.
+    recording's id. ``notes`` are sentences for people, without control characters only after printable(). ``values`` are those of its parameters.
+    ``also`` asks another report of the same recordings, with the defaults of its parameters; what is left of this one's rows is gone then. An
+    answer that no sandbox gave has nobody to ask.
     """
 
     report: Report
@@ -39,6 +40,7 @@ class Answer:
     trust: Trust | None
     names: Mapping[str, str]
     notes: tuple[str, ...]
+    values: Mapping[str, object] = field(default_factory=dict)
     also: Callable[[Report], Answer] = _nobody
 
     @property
@@ -93,7 +95,7 @@ def ask(sandbox: Sandbox, report: Report, values: Mapping[str, object], arrow: b
     result = sandbox.execute(statement, report.name, used, arrow)
     names = {recording.id: recording.name for recording in sandbox.recordings}
     notes = _notes(sandbox, report, statement, result)
-    return Answer(report, result, trust, names, notes, lambda other: ask(sandbox, other, other.values(())))
+    return Answer(report, result, trust, names, notes, used, lambda other: ask(sandbox, other, other.values(())))
 
 
 def _notes(sandbox: Sandbox, report: Report, statement: Statement, result: Result) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def write_dashboard(answer: Answer, out: TextIO) -> int:
     windows = [window for window in (answer.trust.windows if answer.trust else ()) if window.known and window.seconds > 0]
     notes = [] if len(windows) <= _MOST_RECORDINGS else [f"there are charts of the first {_MOST_RECORDINGS} recordings, and tables of all"]
     page.title(answer, ", ".join(answer.names.values()) if len(answer.names) == 1 else f"{len(answer.names)} recordings", notes)
-    page.section("tables", "What is in it", answer)
+    page.section("tables", "What is in it", None)
     rows = page.table(answer, _MOST_ROWS, _MOST_BYTES)
     spans = _spans(answer)
     for name, module in modules:

@@ -52,6 +52,11 @@ def scale_axis(**more: Any) -> alt.Axis:
     return alt.Axis(title=None, **_LEFT, **more)
 
 
+def sizes(counts: Iterable[int], least: float = 16, most: float = 260) -> alt.Scale:
+    """Return a scale from the smallest mark, for one of something, to the largest; a few are small even where there are no more."""
+    return alt.Scale(type="sqrt", domain=[1, max(20, *counts)], range=[least, most])
+
+
 def time(field: str = "from_s", **more: Any) -> alt.X:
     """Return the axis of time; the page sets from_s and to_s, so that all charts show the same."""
     scale = alt.Scale(domain=[alt.ExprRef("from_s"), alt.ExprRef("to_s")], nice=False, zero=False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from analyzer.charts import Drawing, Frame, Panel, Row
-from analyzer.drawing import AMBER, RED, data, lanes, time, timed
+from analyzer.drawing import AMBER, RED, data, lanes, sizes, time, timed
 
 PANEL = Panel(
     50,
@@ -33,7 +33,7 @@ def draw(rows: Sequence[Row], frame: Frame) -> Drawing:
         .encode(
             x=time("at_s"),
             y=alt.Y("lane:O", axis=axis),
-            size=alt.Size("failures:Q", scale=alt.Scale(type="sqrt", range=[16, 240]), legend=None),
+            size=alt.Size("failures:Q", scale=sizes(row["failures"] for row in rows), legend=None),
             color=alt.Color("kind:N", legend=None, scale=alt.Scale(domain=["process", "connect"], range=[AMBER, RED])),
             tooltip=["what:N", "failures:Q", "from_s:Q", "to_s:Q"],
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from analyzer.charts import Drawing, Frame, Panel, Row
-from analyzer.drawing import AMBER, BLUE, RED, data, shortened
+from analyzer.drawing import AMBER, BLUE, RED, data, shortened, sizes
 from analyzer.text import printable
 
 PANEL = Panel(70, "Service map", "Clients to the left, services to the right.", "service_map", ("service_map", "top_talkers"), is_timed=False)
@@ -40,7 +40,7 @@ def draw(rows: Sequence[Row], frame: Frame) -> Drawing:  # noqa: ARG001 - not ov
             x2="x2",
             y=y,
             y2="y2",
-            size=alt.Size("attempts:Q", scale=alt.Scale(type="sqrt", range=[1.5, 11]), legend=None),
+            size=alt.Size("attempts:Q", scale=sizes((line["attempts"] for line in lines), 2, 11), legend=None),
             color=alt.Color(
                 "state:N",
                 scale=alt.Scale(domain=["works", "some fail", "fails"], range=[BLUE, AMBER, RED]),

@@ -16,7 +16,7 @@ function config() {
   const words = { labelColor: muted, titleColor: muted, labelFont: font, titleFont: font, labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal" };
   return {
     background: null, aria: false, padding: { left: 0, right: 8, top: 4, bottom: 4 }, view: { stroke: line }, text: { fill: text, font, fontSize: 11 },
-    axis: { ...words, gridColor: line, gridOpacity: 0.6, domainColor: line, tickColor: line }, legend: { ...words, orient: "top", symbolType: "square" },
+    axis: { ...words, gridColor: line, gridOpacity: 0.6, domainColor: line, tickColor: line }, legend: { ...words, orient: "top", symbolType: "square", labelLimit: 260, columns: innerWidth < 640 ? 2 : 0 },
     header: words, rule: { color: muted },
   };
 }

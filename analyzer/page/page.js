@@ -27,9 +27,15 @@ function showPage(page) {
   make(head, "h1", page.title);
   make(head, "p", page.question, "question");
   if (page.recordings.join() !== page.title) make(head, "p", page.recordings.join(", "), "where");
+  for (const value of page.values) make(head, "p", value, "value");
   showTrust(head, page.trust);
   for (const note of page.notes) make(head, "p", `note: ${note}`, "remark");
-  make(document.getElementById("foot"), "p", page.made);
+  const foot = document.getElementById("foot");
+  const sql = make(foot, "details");
+  make(sql, "summary", "The SQL of this answer");
+  make(sql, "pre", page.sql);
+  sql.open = !page.question;
+  make(foot, "p", page.made);
 }
 
 // Tables
@@ -162,13 +168,13 @@ class Table {
   cell(line, value, index) {
     const column = this.about.columns[index];
     const text = value === null ? "" : String(value);
-    const kind = column.number ? "number" : text.length <= 48 ? "word" : "";
+    const kind = column.number ? "number" : text.length <= 48 ? "word" : "long";
     if (!column.bar || typeof value !== "number" || !(this.scales[index] > 0)) {
       make(line, "td", text, kind);
       return;
     }
     const cell = make(line, "td", null, "number bar");
-    make(cell, "i").style.width = `${Math.max(0, (value / this.scales[index]) * 100 - 8)}%`;
+    make(cell, "i").style.width = `calc((100% - 8px) * ${Math.max(0, value) / this.scales[index]})`;
     make(cell, "span", text);
   }
 

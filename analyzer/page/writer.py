@@ -51,16 +51,19 @@ class Page:
                 "title": printable(title),
                 "question": printable(header.question) if header else "",
                 "recordings": [printable(name) for name in answer.names.values()],
+                "values": [f"{name} = {cell(value)}" for name, value in answer.values.items()],
                 "trust": _trust(answer),
                 "notes": [printable(note) for note in (*notes, *answer.notes)],
+                "sql": "\n".join(map(printable, answer.report.sql.splitlines())),
                 "made": f"Made by bpftape {version()}. Times are UTC.",
             },
         )
 
-    def section(self, name: str, title: str, answer: Answer, lead: str = "", empty: str | None = None, left_out: int = 0) -> None:
-        """Begin a section. ``empty`` says what it means that ``answer`` has no rows, if nothing is in doubt; None: it has some.
+    def section(self, name: str, title: str, answer: Answer | None, lead: str = "", empty: str | None = None, left_out: int = 0) -> None:
+        """Begin a section, without a heading where ``title`` is empty.
 
-        ``left_out`` is how many rows a chart does not show.
+        ``answer`` is None where all that there is to say of it stands above. ``empty`` says what it means that it has no rows, if nothing is in
+        doubt; None: it has some. ``left_out`` is how many rows a chart does not show.
         """
         self._part(
             "section",
@@ -68,16 +71,12 @@ class Page:
                 "id": name,
                 "title": title,
                 "lead": lead,
-                "trust": _trust(answer) if answer.trust and answer.trust.tables else None,
+                "trust": _trust(answer) if answer and answer.trust and answer.trust.tables else None,
                 "notes": [f"{left_out:,} rows were left out of the chart"] if left_out else [],
-                "nothing": "" if empty is None else (empty if empty and answer.is_complete else nothing(answer.trust)),
-                "doubt": _doubt(answer),
+                "nothing": "" if empty is None or answer is None else (empty if empty and answer.is_complete else nothing(answer.trust)),
+                "doubt": _doubt(answer) if answer else "",
             },
         )
-
-    def begin(self) -> None:
-        """Begin a section that is all of the page, and has no title of its own."""
-        self._part("section", {"id": "answer", "title": "", "lead": "", "trust": None, "notes": [], "nothing": ""})
 
     def chart(self, chart: dict[str, Any]) -> None:
         """Write a chart: what charts.js takes, its text without control characters."""

@@ -23,10 +23,10 @@ def write(answer: Answer, out: TextIO, width: int | None) -> int:  # noqa: ARG00
     """Write ``answer`` to ``out`` and return its number of rows; those that a page does not take are counted, and it says so."""
     if answer.report.name == REPORT:
         return write_dashboard(answer, out)
-    header = answer.report.header
+    header, name = answer.report.header, answer.report.name
     page = Page(out, ())
-    page.title(answer, header.title if header and header.title else answer.report.name)
-    page.begin()
+    page.title(answer, header.title if header and header.title else "SQL" if name == "--sql" else name)
+    page.section("answer", "", None)
     rows = page.table(answer, _MOST_ROWS, _MOST_BYTES)
     page.end()
     return rows
