@@ -36,10 +36,11 @@ def shared(header: dict[str, Any]) -> Shared | None:
     about = header[KEY] if isinstance(header[KEY], dict) else {}
     policy = about.get("policy")
     kinds, columns = about.get("kinds"), about.get("columns")
-    if not isinstance(policy, str) or not _NAME.fullmatch(policy) or not isinstance(kinds, dict) or not isinstance(columns, dict):
-        return Shared("unknown", hides_addresses=True)
-    treated = [name for name in columns if str(name).rpartition(".")[2] in ("saddr", "daddr")]
-    return Shared(policy, kinds.get("address") != "keep" or bool(treated))
+    name = policy if isinstance(policy, str) and _NAME.fullmatch(policy) else "unknown"
+    if name == "unknown" or not isinstance(kinds, dict) or not isinstance(columns, dict):
+        return Shared(name, hides_addresses=True)
+    treated = [column for column in columns if str(column).rpartition(".")[2] in ("saddr", "daddr")]
+    return Shared(name, kinds.get("address") != "keep" or bool(treated))
 
 
 def refuse_networks(recordings: Iterable[Recording], title: str) -> None:

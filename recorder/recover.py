@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analyzer import shared
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.gaps import Missing
 from analyzer.manifest import SEGMENT_PATH, Manifest, Segment, json_object, parse
@@ -25,6 +27,7 @@ from analyzer.store import FolderStore, is_file
 from analyzer.verify import Facts, check_all, missing, read_facts
 from recorder.reopen import ReopenedFolder, failed
 from recorder.schema import FORMAT, TABLES, arrow_schema
+from recorder.schema.parquet import SHARED
 from recorder.segment import Segment as NewSegment
 
 _TMP = ".tmp"
@@ -132,11 +135,13 @@ def _header(store: FolderStore) -> bytes | None:
         except unreadable(AnalyzerError):
             continue
         if found.get("bpftape.format", "").isdecimal():
-            said.add((int(found["bpftape.format"]), found.get("bpftape.recording_id", ""), found.get("bpftape.recorder", "unknown")))
+            recording_id, recorder = found.get("bpftape.recording_id", ""), found.get("bpftape.recorder", "unknown")
+            said.add((int(found["bpftape.format"]), recording_id, recorder, found.get(SHARED)))
     if len(said) != 1:
         return None
-    ((version, recording_id, recorder),) = said
-    return json.dumps({"bpftape_format": version, "recording_id": recording_id, "recorder": recorder}).encode()
+    ((version, recording_id, recorder, policy),) = said
+    header = {"bpftape_format": version, "recording_id": recording_id, "recorder": recorder}
+    return json.dumps(header | ({shared.KEY: {"policy": policy}} if policy else {})).encode()
 
 
 def _manifest_note(manifest: Manifest, rebuilt: bool) -> str:
@@ -200,7 +205,7 @@ def _whole(store: FolderStore, name: str, table: str, recording_id: str, advance
             sha256 = digest(file, advance)
     except unreadable(AnalyzerError):
         return None
-    span = pa.compute.min_max(times).as_py() if times is not None else {"min": None, "max": None}
+    span = pc.min_max(times).as_py() if times is not None else {"min": None, "max": None}
     return {
         "path": name,
         "table": table,

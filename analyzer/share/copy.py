@@ -22,10 +22,7 @@ from analyzer.recording import Recording
 from analyzer.share.columns import Columns
 from analyzer.share.source import batches
 from recorder.schema import FORMAT, MANIFEST, TABLES, Table, arrow_schema
-from recorder.schema.parquet import HashingFile, file_metadata, parquet_options
-
-SHARED = "bpftape.shared"
-"""Key of the metadata of each file of a shared copy; its value is the policy's name."""
+from recorder.schema.parquet import SHARED, HashingFile, file_metadata, parquet_options
 
 
 @contextmanager

@@ -9,6 +9,9 @@ from typing import Any
 from recorder.schema import FORMAT
 from recorder.schema.column import Encoding, Table, Type
 
+SHARED = "bpftape.shared"
+"""Key of the metadata of each file of a shared copy; its value is the policy's name."""
+
 
 def parquet_options(table: Table) -> dict[str, Any]:
     """Return the keyword arguments of :class:`pyarrow.parquet.ParquetWriter` that format 1 asks for."""

@@ -57,13 +57,22 @@ def test_readers_are_told_that_names_are_pseudonyms(copies: dict[str, Path], rec
         ({"policy": "x", "kinds": {"address": "keep"}, "columns": {"tcp_close.daddr": {}}}, Shared("x", True)),
         ({"policy": "x", "kinds": {"address": "prefix"}, "columns": {}}, Shared("x", True)),
         ({"policy": "x\x1b[2J", "kinds": {"address": "keep"}, "columns": {}}, Shared("unknown", True)),
-        ({"policy": "x", "kinds": {"address": "keep"}, "columns": []}, Shared("unknown", True)),
+        ({"policy": "x", "kinds": {"address": "keep"}, "columns": []}, Shared("x", True)),
+        ({"policy": "x"}, Shared("x", True)),
         (True, Shared("unknown", True)),
         (None, Shared("unknown", True)),
     ],
 )
 def test_a_strangers_word_about_sharing_is_not_taken_for_more_than_it_is(about: Any, found: Shared) -> None:
     assert shared({"bpftape_format": 1, "shared": about}) == found
+
+
+def test_a_copy_is_still_one_when_its_manifest_was_lost(recording: Path, tmp_path: Path, cli: Cli) -> None:
+    share(Request(recording, tmp_path / "copy", "standard", None, False))
+    (tmp_path / "copy" / "manifest.jsonl").unlink()
+    (tmp_path / "copy" / "manifest.jsonl").touch()
+    assert cli("bpftape", "recover", tmp_path / "copy").returncode == 0
+    assert open_recording(tmp_path / "copy").shared == Shared("standard", hides_addresses=True)
 
 
 def test_a_recording_is_no_copy_unless_it_says_so(recording: Path) -> None:
