@@ -72,12 +72,13 @@ def _write_panel(page: Page, answer: Answer, name: str, module: Module, windows:
     for window in windows:
         own = [row for row in kept if row["recording_id"] == window.recording]
         if own:
-            frame = Frame(window.seconds, _of_tables(spans.get(window.recording, []), of_tables))
+            frame = Frame(window.since_s, window.since_s + window.seconds, _of_tables(spans.get(window.recording, []), of_tables))
             drawing = module.draw(own, frame)
             page.chart(
                 {
                     "recording": printable(answer.names[window.recording]),
-                    "seconds": window.seconds,
+                    "from": frame.from_s,
+                    "to": frame.to_s,
                     "timed": panel.is_timed,
                     "tall": panel.is_tall,
                     "label": f"Chart: {panel.title}. {panel.lead} The tables below have the same in numbers.",

@@ -66,7 +66,7 @@ def time(field: str = "from_s", **more: Any) -> alt.X:
 def timed(frame: Frame, *layers: alt.Chart, height: int) -> Layered:
     """Return ``layers``, each with time() as x, over the shading of what is missing."""
     shades = [_shade(what, colour, frame.spans) for what, colour in SHADES.items() if any(span.what == what for span in frame.spans)]
-    window = [alt.param(name="from_s", value=0), alt.param(name="to_s", value=frame.seconds)]
+    window = [alt.param(name="from_s", value=frame.from_s), alt.param(name="to_s", value=frame.to_s)]
     return alt.layer(*shades, *layers).add_params(*window).properties(width="container", height=height)
 
 

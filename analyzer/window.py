@@ -21,7 +21,7 @@ class Window:
     """What one recording covers. ``end_ns`` is that of the last coverage interval where the recording is unfinished.
 
     ``known`` is False where the row that describes the recording is missing. ``narrowed``: it is what was
-    asked about, which may reach out of the recording.
+    asked about, which may reach out of the recording. ``origin_ns`` is the start of the recording, from which reports count seconds.
     """
 
     recording: str
@@ -32,6 +32,12 @@ class Window:
     filters: tuple[str, ...]
     known: bool = True
     narrowed: bool = False
+    origin_ns: int = 0
+
+    @property
+    def since_s(self) -> float:
+        """Return its begin in seconds from the start of the recording."""
+        return (self.start_ns - self.origin_ns) / NANOSECONDS
 
     @property
     def seconds(self) -> float:
@@ -118,4 +124,4 @@ def _window(recording: str, known: Mapping[str, tuple[Any, ...]], counts: Mappin
     start_ns, end_ns, clean, tracers, filters = known[recording]
     if end_ns is None:  # then the last coverage interval is the only sign of how far it goes
         clean, end_ns = False, max((count.last_ns for key, count in counts.items() if key[0] == recording), default=start_ns)
-    return Window(recording, start_ns, end_ns, clean, tuple(tracers), tuple(filters))
+    return Window(recording, start_ns, end_ns, clean, tuple(tracers), tuple(filters), origin_ns=start_ns)

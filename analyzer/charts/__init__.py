@@ -48,9 +48,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a chart is drawn over: one recording, so many seconds long, and the spans of it that are shaded."""
+    """What a chart is drawn over: a time of one recording, in seconds from its start, and the spans of it that are shaded."""
 
-    seconds: float
+    from_s: float
+    to_s: float
     spans: Sequence[Span] = ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import altair as alt
 
@@ -40,4 +41,4 @@ def draw(rows: Sequence[Row], frame: Frame) -> Drawing:
             tooltip=["what:N", "protocol:N", "type:Q", "code:Q", "from_s:Q", "packets:Q", "bytes:Q", "share_pct:Q"],
         )
     )
-    return Drawing(timed(Frame(frame.seconds), bars, height=130), "Packets a second.")
+    return Drawing(timed(replace(frame, spans=()), bars, height=130), "Packets a second.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import altair as alt
 
@@ -38,7 +39,7 @@ def draw(rows: Sequence[Row], frame: Frame) -> Drawing:
         )
     )
     gaps = [span for span in frame.spans if span.table in names]
-    chart = timed(Frame(frame.seconds), *_shades(gaps, names), bars, height=_STRIP_PIXELS * len(names)).add_params(parameter)
+    chart = timed(replace(frame, spans=()), *_shades(gaps, names), bars, height=_STRIP_PIXELS * len(names)).add_params(parameter)
     return Drawing(chart, "The number beside a table's name is its peak.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import altair as alt
 
@@ -36,4 +37,4 @@ def draw(rows: Sequence[Row], frame: Frame) -> Drawing:
             tooltip=["table:N", "what:N", "lost:Q", "events:Q", "percent:Q", "from_s:Q", "to_s:Q"],
         )
     )
-    return Drawing(timed(Frame(frame.seconds), bars, height=_LANE_PIXELS * len(tables)).add_params(parameter))
+    return Drawing(timed(replace(frame, spans=()), bars, height=_LANE_PIXELS * len(tables)).add_params(parameter))

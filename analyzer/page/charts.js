@@ -2,7 +2,7 @@
 "use strict";
 
 const SHADES = { "not attached": "not attached", lost: "events lost", dropped: "packets dropped on purpose" };
-const time = { from: 0, to: 0, whole: 0 };
+const time = { from: 0, to: 0, begin: 0, end: 0 };
 let shownRecording = charts.length ? charts[0].recording : "";
 let drawing = 0;
 
@@ -54,17 +54,22 @@ function zoomed(chart) {
 
 function zoom(from, to) {
   if (!(to > from)) return;
-  time.from = Math.max(0, from);
-  time.to = Math.min(time.whole, to);
+  time.from = Math.max(time.begin, from);
+  time.to = Math.min(time.end, to);
   document.getElementById("from").value = time.from.toFixed(2);
   document.getElementById("to").value = time.to.toFixed(2);
   for (const chart of charts) if (chart.timed && chart.view) zoomed(chart);
 }
 
+function zoomOut() {
+  zoom(time.begin, time.end);
+}
+
 function choose(recording) {
   shownRecording = recording;
-  time.whole = Math.max(0, ...charts.filter((chart) => chart.recording === recording).map((chart) => chart.seconds));
-  zoom(0, time.whole);
+  const { from, to } = charts.find((chart) => chart.recording === recording);
+  [time.begin, time.end] = [from, to];
+  zoomOut();
 }
 
 // Where on the time axis a pointer is: all plots of a chart have the same left and right.
@@ -98,14 +103,13 @@ function letZoom(chart) {
   };
   chart.place.addEventListener("pointerup", done);
   chart.place.addEventListener("pointercancel", done);
-  chart.place.addEventListener("dblclick", () => zoom(0, time.whole));
+  chart.place.addEventListener("dblclick", zoomOut);
 }
 
 function number(parent, id, text) {
   const input = make(make(parent, "label", `${text} `), "input");
   input.type = "number";
   input.id = id;
-  input.min = "0";
   input.step = "any";
   input.addEventListener("change", () => zoom(Number(document.getElementById("from").value), Number(document.getElementById("to").value)));
 }
@@ -124,7 +128,7 @@ function tools() {
   make(bar, "span", "s");
   const whole = make(bar, "button", "All of it");
   whole.id = "whole";
-  whole.addEventListener("click", () => zoom(0, time.whole));
+  whole.addEventListener("click", zoomOut);
   make(bar, "span", "Drag in a chart to zoom.", "muted");
   for (const name of new Set(charts.flatMap((chart) => chart.shades))) {
     const key = make(bar, "span");

@@ -4,6 +4,7 @@
 const FIRST_ROWS = 200;
 const MORE_ROWS = 2000;
 const SIGNS = { complete: "✓", filtered: "▽", unfinished: "…", lossy: "!", partial: "◐", "not recorded": "∅" };
+const WORDS = new Intl.Collator("en", { numeric: true });
 const charts = [];
 
 function make(parent, tag, text, className) {
@@ -43,7 +44,7 @@ function showPage(page) {
 function compare(a, b) {
   if (a === null || b === null) return (a === null) - (b === null); // NULL is last, whichever way
   if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), "en", { numeric: true });
+  return WORDS.compare(String(a), String(b));
 }
 
 const OPERATORS = {

@@ -277,4 +277,4 @@ def test_help_and_completion_import_nothing_heavier_than_typer() -> None:
     names = "a._complete_report('process_'), o.complete_format('')"
     code = f"import sys, analyzer.cli as a, analyzer.options as o; print({names}, {{'duckdb', 'rich'}} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "['process_lifetimes', 'process_tree'] ['csv', 'json', 'jsonl', 'md', 'parquet', 'table'] set()\n"
+    assert done.stdout == "['process_lifetimes', 'process_tree'] ['csv', 'html', 'json', 'jsonl', 'md', 'parquet', 'table'] set()\n"

@@ -67,7 +67,7 @@ def not_recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a recording in which everybody who could choose a text chose one that is code somewhere."""
+    """Return a recording in which everybody who could choose a text chose one that is code somewhere; exec was seen for three seconds."""
     rows = read_rows()
     for row in (row for table in rows.values() for row in table):
         for name, value in row.items():
@@ -75,7 +75,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 row[name] = HOSTILE if value is not None else None
             elif name in ("argv", "cmdline", "filters") and value:
                 row[name] = [HOSTILE, "\u202e\x1b[2J"]
-    coverage = [*rows["coverage"], rows["coverage"][0] | {"table": HOSTILE, "lost": 3}]
+    coverage = [row | {"attached": row["table"] != "exec" or row["ts_ns"] < 1_003_000_000_000} for row in rows["coverage"]]
+    coverage = [*coverage, rows["coverage"][0] | {"table": HOSTILE, "lost": 3}]
     return write_recording(tmp_path_factory.mktemp("hostile") / "<img src=x onerror=pwned=1>.bpftape", rows | {"coverage": coverage})
 
 

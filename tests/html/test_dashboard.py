@@ -68,6 +68,27 @@ def test_what_is_missing_and_what_was_dropped_is_shaded(lossy: Path, browser: Br
     assert [text.startswith("! lossy") for text in browser.texts("#process_lives > .trust")] == [True]
 
 
+def test_a_time_that_was_not_seen_is_shaded(hostile: Path, browser: Browser, make: Make) -> None:
+    browser.open(make("overview", hostile))
+    shaded = browser.run("return Object.fromEntries(charts.map((chart) => [chart.figure.closest('section').id, chart.shades]))")
+    assert shaded["process_lives"] == ["dropped", "lost", "not attached"]
+    assert "not attached" not in shaded["connects"]
+    left, width, _ = browser.middle("#process_lives .background")
+    box = browser.run("return document.querySelector('#process_lives .mark-rect.role-mark path').getBoundingClientRect()")
+    assert ((box["left"] - left) / width * 10, box["width"] / width * 10) == pytest.approx((3, 7), abs=0.1)
+    assert browser.texts("#process_lives > .trust b") == ["◐ partial"]
+
+
+def test_a_part_of_the_time_is_what_the_charts_show(lossy: Path, browser: Browser, make: Make) -> None:
+    browser.open(make("overview", lossy, "--since", "2s", "--until", "8s"))
+    assert domains(browser) == {(2.0, 8.0)}
+    assert browser.texts("header .remark") == ["note: narrowed by --since 2s --until 8s"]
+    left, width, _ = browser.middle("#connects .background")
+    boxes = "return [...document.querySelectorAll('#connects .mark-rect.role-mark path')].map((path) => path.getBoundingClientRect())"
+    ((x, length),) = [(box["left"], box["width"]) for box in browser.run(boxes)]
+    assert ((x - left) / width * 6, length / width * 6) == pytest.approx((5, 1), abs=0.1)
+
+
 def run_rows(report: str, recording: Path) -> list[dict[str, Any]]:
     _, result, rows = rows_of(of_chart(report), open_recording(recording))
     return [dict(zip((field.name for field in result.fields), row, strict=True)) for row in rows]
