@@ -50,11 +50,13 @@ def expect(request: Request) -> Exit:
     timeout_s = seconds(request.timeout)
     reports, paths = _sorted_out(request.arguments)
     recordings = open_recordings(paths or [newest()])
-    from analyzer.sandbox import limit_process, open_sandbox
+    from analyzer.confinement import confine
+    from analyzer.sandbox import open_sandbox
 
-    limit_process()
+    output, junit = (Path(path) if path is not None else None for path in (request.output, request.junit))
+    confine([recording.path for recording in recordings], [output, junit])
     done: list[Checked] = []
-    with open_sandbox(recordings, timeout_s) as sandbox, open_output(Path(request.output) if request.output is not None else None) as (out, width):
+    with open_sandbox(recordings, timeout_s) as sandbox, open_output(output) as (out, width):
         narrow(sandbox, request.asked)
         for checked in check_all(sandbox, reports, request.parameters, request.strict):
             done.append(checked)
@@ -62,10 +64,10 @@ def expect(request: Request) -> Exit:
                 out.write(_text(checked, width))
                 out.flush()
         out.write(_json(done) if request.format == "json" else _summary(done) + "\n")
-    if request.junit is not None:
+    if junit is not None:
         from analyzer.junit import junit_xml
 
-        with open_output(Path(request.junit)) as (out, _):
+        with open_output(junit) as (out, _):
             out.write(junit_xml(done, [recording.name for recording in recordings]))
     outcomes = {checked.outcome for checked in done}
     return next((status for outcome, status in _STATUS.items() if outcome in outcomes), Exit.OK)

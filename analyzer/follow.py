@@ -37,12 +37,12 @@ def follow(request: Request, report: Report, paths: list[Path]) -> None:
     On a terminal each answer takes the place of the one before, in a file too; elsewhere an empty line stands between them. Raises AnalyzerError
     for whatever the user can mend, and where the recorder was killed.
     """
-    from analyzer.sandbox import limit_process
+    from analyzer.confinement import confine
 
     if len(paths) > 1:
         raise AnalyzerError("--follow goes with one recording.", "analyze REPORT RECORDING --follow")
     (path,) = paths
-    limit_process()
+    confine([path], [Path(request.output) if request.output is not None else None])
     if not (path / MANIFEST).is_file():
         open_recording(path)  # says what is wrong with it
         raise AnalyzerError(f"{path} is packed and does not grow.", "Without --follow it is answered once.")

@@ -53,19 +53,23 @@ def _stdout() -> tuple[TextIO, int | None]:
     return out, shutil.get_terminal_size().columns if out.isatty() else None
 
 
-_unfinished: set[Path] = set()
+unfinished: set[Path] = set()
+"""Files that are being written, and folders of temporary ones."""
 
 
 def remove_unfinished() -> None:
-    """Remove the files that are being written, for a process that ends without unwinding."""
-    for path in list(_unfinished):
-        path.unlink(missing_ok=True)
+    """Remove what is unfinished, for a process that ends without unwinding."""
+    for path in list(unfinished):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def _replaced(path: Path) -> Iterator[TextIO]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    _unfinished.add(temporary)
+    unfinished.add(temporary)
     try:
         with temporary.open("x", encoding="utf-8", newline="") as out:
             yield out
@@ -74,7 +78,7 @@ def _replaced(path: Path) -> Iterator[TextIO]:
         temporary.unlink(missing_ok=True)
         raise
     finally:
-        _unfinished.discard(temporary)
+        unfinished.discard(temporary)
 
 
 def failed(path: Path | None, error: OSError) -> AnalyzerError:

@@ -55,10 +55,9 @@ class Request:
 
 def replay(request: Request) -> None:
     """Print the events of a recording, each when its time comes; losses are lines, too. Raises AnalyzerError for whatever the user can mend."""
-    from analyzer.sandbox import limit_process, open_sandbox
+    from analyzer.sandbox import open_sandbox
 
     speed, tables = _speed(request.speed), _tables(request.tables)
-    limit_process()
     with open_sandbox([open_recording(request.recording)]) as sandbox, watched(sandbox, _TITLE):
         narrow(sandbox, request.asked)
         statements = _statements(sandbox, tables, request.where)

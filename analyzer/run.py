@@ -63,12 +63,14 @@ def run(request: Request) -> None:
 
 
 def _run(request: Request, report: Report, recordings: list[Recording], timeout_s: float) -> None:
-    from analyzer.sandbox import limit_process, open_sandbox
+    from analyzer.confinement import confine
+    from analyzer.sandbox import open_sandbox
 
-    limit_process()
+    output = Path(request.output) if request.output is not None else None
+    confine([recording.path for recording in recordings], [output])
     with open_sandbox(recordings, timeout_s) as sandbox:
         narrow(sandbox, request.asked)
-        answer = write_answer(sandbox, report, request.parameters, request.format, Path(request.output) if request.output is not None else None)
+        answer = write_answer(sandbox, report, request.parameters, request.format, output)
     check_complete(request, answer)
 
 

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from analyzer.confinement import confine
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.output import say
 from analyzer.progress import progress
-from analyzer.sandbox import limit_process
 from analyzer.text import printable
 from analyzer.verify import Verified, total_bytes, verify
 from analyzer.verify_text import as_json, as_text, hint
@@ -20,7 +20,7 @@ def verify_all(paths: list[Path], decode: bool, json: bool) -> Exit:
 
     One that cannot be read at all is said on stderr and keeps none of the others from being looked at; where it is the only one, AnalyzerError.
     """
-    limit_process()
+    confine(paths)
     found: list[Verified] = []
     errors: list[tuple[Path, AnalyzerError]] = []
     with progress("verifying", sum(map(total_bytes, paths))) as advance:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analyzer.answer import Answer
+from analyzer.confinement import confine
 from analyzer.diff.aspect import Side, aspects, look
 from analyzer.diff.compare import Difference, compare, counted
 from analyzer.errors import AnalyzerError
@@ -59,6 +60,7 @@ def diff(request: Request) -> None:
     _check(request)
     chosen = [aspect for aspect in aspects() if aspect.name in request.only or not request.only]
     recordings = [open_recording(request.a), open_recording(request.b)]
+    confine([recording.path for recording in recordings], [request.output])
     first, second = (_look(recording, chosen) for recording in recordings)
     rows: list[tuple[object, ...]] = []
     notes = []
@@ -94,9 +96,8 @@ def _check(request: Request) -> None:
 
 
 def _look(recording: Recording, chosen: Sequence[Report]) -> dict[str, Side]:
-    from analyzer.sandbox import limit_process, open_sandbox
+    from analyzer.sandbox import open_sandbox
 
-    limit_process()
     with open_sandbox([recording]) as sandbox, watched(sandbox, _TITLE):
         return {aspect.name: look(sandbox, aspect) for aspect in chosen}
 

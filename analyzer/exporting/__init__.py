@@ -41,8 +41,9 @@ def export(recording: Path, name: str, output: Path | None) -> None:
     What is made appears when it is whole. Raises AnalyzerError: 2 for an unknown form, 73 where something is there already or the place cannot be
     written to, 74 where the disk is full.
     """
+    from analyzer.confinement import confine
     from analyzer.recording import open_recording
-    from analyzer.sandbox import limit_process, open_sandbox
+    from analyzer.sandbox import open_sandbox
     from analyzer.trust import assess
     from analyzer.watch import watched
     from analyzer.wording import line
@@ -52,7 +53,7 @@ def export(recording: Path, name: str, output: Path | None) -> None:
     target = output or Path(opened.name.removesuffix(".zip").removesuffix(".bpftape") + module.SUFFIX)
     if target.exists() or target.is_symlink():
         raise AnalyzerError(f"{target} is there already.", "Name another place: --output PATH", Exit.OUTPUT)
-    limit_process()
+    confine([opened.path], [target])
     with open_sandbox([opened], 0) as sandbox, watched(sandbox, _TITLE):
         partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from analyzer.cli import print_error
+from analyzer.confinement import confine
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.interrupt import interruptible
 from analyzer.prompt.commands import Quit, command
@@ -15,7 +17,7 @@ from analyzer.prompt.split import split
 from analyzer.recording import open_recordings
 from analyzer.report import Report
 from analyzer.run import write_answer
-from analyzer.sandbox import Sandbox, limit_process, open_sandbox
+from analyzer.sandbox import Sandbox, open_sandbox
 from analyzer.scope import Asked, narrow
 from analyzer.sql_error import out_of_memory
 
@@ -60,9 +62,11 @@ class Prompt:
 
 def ask_all(paths: list[Path], form: str, timeout_s: float, asked: Asked) -> int:
     """Answer what comes on stdin over the recordings at ``paths``; return the exit code. At a terminal that is always 0: errors were seen."""
-    limit_process()
     at_terminal = sys.stdin.isatty()
-    with open_sandbox(open_recordings(paths), timeout_s) as sandbox:
+    recordings = open_recordings(paths)
+    # .run takes a report of the user's own, too: from here or below.
+    confine([*(recording.path for recording in recordings), Path.cwd()], _kept() if at_terminal else ())
+    with open_sandbox(recordings, timeout_s) as sandbox:
         narrow(sandbox, asked)
         prompt = Prompt(sandbox, form, at_terminal)
         if not at_terminal:
@@ -73,6 +77,15 @@ def ask_all(paths: list[Path], form: str, timeout_s: float, asked: Asked) -> int
         print("A statement ends with a semicolon. Commands: .help; to leave: Ctrl-D.", file=sys.stderr)
         prompt.run(typed(sandbox))
         return Exit.OK
+
+
+def _kept() -> list[Path]:
+    """Return what is written at a terminal: the history. Its folder must be there before it is named to the kernel."""
+    from analyzer.prompt.terminal import history_file
+
+    with suppress(OSError):  # which history() tells
+        history_file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return [history_file()]
 
 
 def piped(lines: Iterator[str]) -> Iterator[str]:

@@ -109,7 +109,7 @@ COMMANDS = {
     "schema": Command("[TABLE]…", "show the columns of tables: type, meaning, unit", _schema),
     "reports": Command("", "list the bundled reports, with the question that each answers", _reports),
     "describe": Command("REPORT", "explain a bundled report", _describe),
-    "run": Command("REPORT [NAME=VALUE]…", "run a bundled report or a .sql file", _run),
+    "run": Command("REPORT [NAME=VALUE]…", "run a bundled report, or a .sql file of this folder or below it", _run),
     "help": Command("", "show this", _help),
     "quit": Command("", "leave; so does Ctrl-D", _quit),
 }

@@ -12,14 +12,16 @@ EXAMPLES = {
 
 def info(recording: RecordingOrNewest = None, json: Json = False) -> None:
     """Show what a recording is: host, window, tables, losses, probes, and what recording cost."""
+    from analyzer.confinement import confine
     from analyzer.info import as_json, as_text, gather
     from analyzer.output import say
     from analyzer.recording import open_recording
     from analyzer.run import newest
-    from analyzer.sandbox import limit_process, open_sandbox
+    from analyzer.sandbox import open_sandbox
 
-    limit_process()
-    with open_sandbox([open_recording(recording or newest())]) as sandbox:
+    opened = open_recording(recording or newest())
+    confine([opened.path])
+    with open_sandbox([opened]) as sandbox:
         found = gather(sandbox)
     if json:
         from json import dumps

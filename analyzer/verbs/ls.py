@@ -22,12 +22,12 @@ def ls(
     """List the recordings in a folder: host, start, length, rows, size, and how each ended, or why it cannot be read."""
     import sys
 
+    from analyzer.confinement import confine
     from analyzer.listing import as_json, as_text, list_folder
     from analyzer.output import open_output, say
-    from analyzer.sandbox import limit_process
     from analyzer.text import printable
 
-    limit_process()
+    confine([folder, *(path for path in folder.glob("*") if path.is_symlink())])
     found = list_folder(folder)
     if json:
         from json import dumps

@@ -25,14 +25,14 @@ def pack(
 
     Each segment is held against its checksum on the way. It is packed as it is: to send one out of the house, share it first.
     """
+    from analyzer.confinement import confine
     from analyzer.output import say
     from analyzer.packing import pack as run
     from analyzer.progress import progress
-    from analyzer.sandbox import limit_process
     from analyzer.text import printable
     from analyzer.verify import total_bytes
 
-    limit_process()
+    confine([recording], [output or recording])
     with progress("packing", total_bytes(recording)) as advance:
         made = run(recording, output, advance)
     if json:

@@ -26,9 +26,12 @@ def replay(
     json: Json = False,
 ) -> None:
     """Show the events of a recording as lines, in order and in their own time, as record --print showed them."""
+    from analyzer.confinement import confine
     from analyzer.replay import Request
     from analyzer.replay import replay as play
     from analyzer.run import newest
     from analyzer.scope import Asked
 
-    play(Request(recording or newest(), speed, table or (), where, json, Asked(since, until, None, container)))
+    path = recording or newest()
+    confine([path])
+    play(Request(path, speed, table or (), where, json, Asked(since, until, None, container)))

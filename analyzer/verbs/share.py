@@ -41,9 +41,9 @@ def share(
     The same value has the same pseudonym everywhere under one key, so that reports, GROUP BY and JOIN work as before; addresses keep their networks.
     Exits with 1, and hands nothing out, when the check finds one of the original values in the copy.
     """
+    from analyzer.confinement import confine
     from analyzer.interrupt import terminated
     from analyzer.output import say
-    from analyzer.sandbox import limit_process
 
     try:
         from analyzer.share.run import Request, share
@@ -55,7 +55,7 @@ def share(
         ) from None
     from analyzer.share.summary import as_json, as_text
 
-    limit_process()
+    confine([recording, Path(policy), *([key] if key else [])], [output, key])
     with terminated():
         summary = share(Request(recording, output, policy, key, dry_run))
     if json:

@@ -24,14 +24,14 @@ def unpack(
 
     Only what belongs to a recording is ever written, and all of it below that folder. Most things need no unpacking: analyze reads packed recordings.
     """
+    from analyzer.confinement import confine
     from analyzer.output import say
     from analyzer.packing import unpack as run
     from analyzer.progress import progress
-    from analyzer.sandbox import limit_process
     from analyzer.text import printable
     from analyzer.verify import total_bytes
 
-    limit_process()
+    confine([recording], [output / "made"])
     with progress("unpacking", total_bytes(recording)) as advance:
         made = run(recording, output, advance)
     if json:

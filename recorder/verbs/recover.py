@@ -24,14 +24,15 @@ def recover(
     Segments that are whole and not in the manifest are taken in, those that are damaged are put out of use, and nothing is removed: no file with
     a row in it is changed. Done twice it changes nothing more. A recording that is still being written is refused.
     """
+    from analyzer.confinement import confine
     from analyzer.output import say
     from analyzer.progress import progress
-    from analyzer.sandbox import limit_process
     from analyzer.verify import total_bytes
     from recorder.recover import recover as run
     from recorder.recover_text import as_json, as_text
+    from recorder.schema import MANIFEST
 
-    limit_process()
+    confine([recording], [recording / MANIFEST])
     with progress("recovering", total_bytes(recording)) as advance:
         done = run(recording, advance)
     if json:
