@@ -11,32 +11,26 @@ import typer
 from typer.core import TyperCommand
 
 from analyzer.errors import AnalyzerError
+from analyzer.examples import examples
 from analyzer.options import Container, Format, Host, Since, Timeout, Until
 from analyzer.text import printable
 
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
-_EPILOG = """
-[bold]Examples[/bold]
+EXAMPLES = {
+    "What is in the newest recording of this folder": "analyze overview",
+    "A table for other programs": "analyze processes web1_20261123T041100Z.bpftape --format csv > processes.csv",
+    "A report of your own, over several recordings; any file with one SELECT is one": "analyze my_report.sql *.bpftape",
+    "While it is recorded": "analyze connect_failures web1_20261123T041100Z.bpftape --follow",
+    "A part of it": "analyze connections --since 1m30s --until 2m --container web",
+    "No file at all": "analyze --sql 'SELECT comm, count(*) FROM exec GROUP BY ALL ORDER BY 2 DESC'",
+    "Functions that DuckDB does not have, in_cidr, errno_name and signal_name": 'analyze --sql "SELECT comm, signal_name(signal) FROM exit"',
+    "The columns of a table": "bpftape schema exec",
+    "A report to start from": "bpftape new-report my_report --tables exec,exit",
+    "SQL as tests": "analyze --expect no_kills checks/*.sql RECORDING --junit out.xml",
+}
 
-What is in the newest recording of this folder: [bold]analyze overview[/bold]
-
-A table for other programs: [bold]analyze processes web1_20261123T041100Z.bpftape --format csv > processes.csv[/bold]
-
-A report of your own, over several recordings; any file with one SELECT is one: [bold]analyze my_report.sql *.bpftape[/bold]
-
-While it is recorded: [bold]analyze connect_failures web1_20261123T041100Z.bpftape --follow[/bold]
-
-A part of it: [bold]analyze connections --since 1m30s --until 2m --container web[/bold]
-
-No file at all: [bold]analyze --sql 'SELECT comm, count(*) FROM exec GROUP BY ALL ORDER BY 2 DESC'[/bold]
-
-Functions that DuckDB does not have, in_cidr, errno_name and signal_name: [bold]analyze --sql "SELECT comm, signal_name(signal) FROM exit"[/bold]
-
-The columns of a table: [bold]bpftape schema exec[/bold]; a report to start from: [bold]bpftape new-report my_report --tables exec,exit[/bold]
-
-SQL as tests: [bold]analyze --expect no_kills checks/*.sql RECORDING --junit out.xml[/bold]
-
+_EXIT_CODES = """
 [bold]Exit codes[/bold]: 0 done, 1 an expectation failed or an answer is not complete (--require-complete),
 2 usage or refused SQL, 3 an expectation could not be decided,
 65 missing or damaged recording, 73 output cannot be made, 74 disk full, 77 no permission.
@@ -67,6 +61,11 @@ def _complete_report(incomplete: str) -> list[str]:
     return [name for name in bundled_names() if name.startswith(incomplete)]
 
 
+def _complete_name(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return reports where one is wanted: first, or anywhere behind --expect. Recordings are files, which the shell knows."""
+    return _complete_report(incomplete) if ctx.params.get("expect") or not ctx.params.get("names") else []
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from analyzer.version import version
@@ -75,14 +74,14 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.command(cls=PlainCommand, epilog=_EPILOG)
+@app.command(cls=PlainCommand, epilog=f"{examples(EXAMPLES)}\n\n{_EXIT_CODES}")
 def analyze(
     names: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="REPORT [RECORDING]...",
             help="A bundled report's name, a path to a .sql file, or - for stdin; then recordings. With none, the newest *.bpftape in this folder.",
-            autocompletion=_complete_report,
+            autocompletion=_complete_name,
             show_default=False,
         ),
     ] = None,

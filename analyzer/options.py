@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,19 @@ def complete_format(incomplete: str) -> list[str]:
     from analyzer.render import formats
 
     return [name for name in formats() if name.startswith(incomplete)]
+
+
+def complete_table(incomplete: str) -> list[str]:
+    """Return the tables whose names begin like that, also where they follow others and a comma."""
+    from recorder.schema import TABLES
+
+    return complete_last(incomplete, TABLES)
+
+
+def complete_last(incomplete: str, names: Iterable[str]) -> list[str]:
+    """Return what a list of names, with commas between them, may become by what its last name may become."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
 
 
 def _formats() -> str:

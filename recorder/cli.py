@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analyzer.examples import examples
+from analyzer.options import complete_last
 from recorder import __version__, console
 from recorder.errors import Exit, RecorderError
 
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
     from recorder.session import Options
 
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
+
+EXAMPLES = {
+    "A minute of this host": "sudo record --duration 60",
+    "One program, and its events as lines while they come": "sudo record --print --comm nginx",
+    "One command with all that it starts": "sudo record --follow-children -- make test",
+    "How something fares without its packets": "sudo record --drop icmp@lo --duration 10",
+}
 
 RING_MIB = 16
 SOCKETS = 131_072
@@ -41,6 +50,12 @@ def _list_tracers(value: bool) -> None:
         for name, tracer in all_tracers().items():
             print(f"{name:12} {tracer.doc}")
         raise typer.Exit
+
+
+def _complete_tracer(incomplete: str) -> list[str]:
+    from recorder.tracers import all_tracers
+
+    return complete_last(incomplete, all_tracers())
 
 
 def _chosen(tracers: list[str]) -> tuple[str, ...]:
@@ -118,10 +133,7 @@ def _run(options: Options, print_events: bool) -> Result:
     return result
 
 
-@app.command(
-    epilog="Examples:  sudo record --duration 60  ·  sudo record --print --comm nginx  ·  sudo record --follow-children -- make test  ·  "
-    "sudo record --drop icmp@lo --duration 10",
-)
+@app.command(epilog=examples(EXAMPLES))
 def record(
     command: Annotated[
         list[str] | None, typer.Argument(metavar="-- COMMAND", help="Record while this command runs, and return its status.", show_default=False)
@@ -132,7 +144,10 @@ def record(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="The recording's folder.", show_default="HOST_TIME.bpftape here")
     ] = None,
-    tracers: Annotated[list[str] | None, typer.Option(metavar="NAME,...", help="Tracers to attach; all without it.", show_default=False)] = None,
+    tracers: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME,...", help="Tracers to attach; all without it.", autocompletion=_complete_tracer, show_default=False),
+    ] = None,
     list_tracers: Annotated[bool, typer.Option("--list-tracers", help="List the tracers and exit.", callback=_list_tracers, is_eager=True)] = False,
     print_events: Annotated[bool, typer.Option("--print", help="Print events as lines while they come.")] = False,
     pid: Annotated[list[int] | None, typer.Option(help="Only this process.", rich_help_panel=_FILTERS, show_default=False)] = None,

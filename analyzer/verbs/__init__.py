@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
+
+from analyzer.examples import examples
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", help="Work with recordings, and with the machine that makes them."
@@ -32,12 +34,6 @@ def bpftape(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
 ) -> None:
     """Work with recordings, and with the machine that makes them."""
-
-
-def examples(wanted: Mapping[str, str]) -> str:
-    """Return the end of a verb's ``--help``: what somebody wants, and what to type for it."""
-    lines = (f"{what}: [bold]{command.replace('[', chr(92) + '[')}[/bold]" for what, command in wanted.items())
-    return "\n\n".join(["[bold]Examples[/bold]", *lines])
 
 
 def add_verbs(package: str, path: Iterable[str]) -> None:

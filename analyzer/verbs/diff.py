@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from analyzer.options import Format
+
 EXAMPLES = {
     "What has changed since last week": "bpftape diff lastweek.bpftape today.bpftape",
     "Only where programs connect to, for a review": "bpftape diff a.bpftape b.bpftape --only destinations --format md",
@@ -14,16 +16,10 @@ EXAMPLES = {
 }
 
 
-def _formats() -> str:
-    from analyzer.render import formats
-
-    return f"One of {', '.join(formats())}."
-
-
 def diff(
     a: Annotated[Path, typer.Argument(metavar="A", help="The recording from before.", show_default=False)],
     b: Annotated[Path, typer.Argument(metavar="B", help="The recording to compare with it.", show_default=False)],
-    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=_formats())] = "table",
+    form: Format = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to stdout.")] = None,
     only: Annotated[list[str] | None, typer.Option("--only", metavar="ASPECT", help="Compare only this; can be given more than once.")] = None,
     times: Annotated[float, typer.Option("--times", help="Smallest change of a rate or latency that counts.")] = 1.5,

@@ -22,8 +22,14 @@ def _forms() -> str:
     return f"One of {', '.join(forms())}."
 
 
+def _complete_form(incomplete: str) -> list[str]:
+    from analyzer.exporting import forms
+
+    return [name for name in forms() if name.startswith(incomplete)]
+
+
 def export(
-    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=_forms(), show_default=False)],
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=_forms(), autocompletion=_complete_form, show_default=False)],
     recording: RecordingOrNewest = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PATH", help="Where to; in this folder, named like the recording, without it.")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from analyzer.options import Container, Json, RecordingOrNewest, Since, Until
+from analyzer.options import Container, Json, RecordingOrNewest, Since, Until, complete_table
 
 EXAMPLES = {
     "What the host did, as it did it": "bpftape replay web1_20261123T041100Z.bpftape",
@@ -18,7 +18,10 @@ EXAMPLES = {
 def replay(
     recording: RecordingOrNewest = None,
     speed: Annotated[str, typer.Option("--speed", metavar="FACTOR", help="How much faster than it was: 10, 0.5; max: as fast as can be.")] = "1",
-    table: Annotated[list[str] | None, typer.Option("--table", metavar="TABLE", help="Only these events; can be given more than once.")] = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option("--table", metavar="TABLE", help="Only these events; can be given more than once.", autocompletion=complete_table),
+    ] = None,
     where: Annotated[str | None, typer.Option("--where", metavar="CONDITION", help="Only rows of which this SQL condition holds.")] = None,
     since: Since = None,
     until: Until = None,

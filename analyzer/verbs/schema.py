@@ -6,19 +6,13 @@ from typing import Annotated
 
 import typer
 
-from analyzer.options import Json
+from analyzer.options import Json, complete_table
 
 EXAMPLES = {"Which tables there are": "bpftape schema", "The columns of one, with types and units": "bpftape schema tcp_connect"}
 
 
-def _complete_table(incomplete: str) -> list[str]:
-    from recorder.schema import TABLES
-
-    return [name for name in TABLES if name.startswith(incomplete)]
-
-
 def schema(
-    table: Annotated[str | None, typer.Argument(help="Show this table's columns.", autocompletion=_complete_table, show_default=False)] = None,
+    table: Annotated[str | None, typer.Argument(help="Show this table's columns.", autocompletion=complete_table, show_default=False)] = None,
     json: Json = False,
 ) -> None:
     """Say which tables a recording has, or which columns a table has: type, meaning and unit of each. No recording is needed."""
