@@ -2,8 +2,9 @@
 # Install bpftape for the whole machine, or remove exactly what an installation made.
 # Usage: PREFIX=/usr/local [DESTDIR=] packaging/install.sh install|uninstall
 #
-# An environment of its own in PREFIX/lib/bpftape/venv, and links to its three commands in PREFIX/bin. PREFIX/lib/bpftape/made
-# lists the folders that had to be made. With DESTDIR all of it goes below that folder and will work once it lies in PREFIX.
+# An environment of its own in PREFIX/lib/bpftape/venv, and links to what others look for elsewhere below PREFIX: its three commands, their
+# manual pages, and what completes them in bash, zsh and fish. venv/links lists those by their paths, which are the same in both places.
+# PREFIX/lib/bpftape/made lists the folders that had to be made. With DESTDIR all of it goes below that folder and will work once it lies in PREFIX.
 set -eu
 umask 022
 source=$(cd "$(dirname "$0")/.." && pwd)
@@ -19,25 +20,38 @@ fail() {
     exit "$code"
 }
 
-ours() { [ "$(readlink "$DESTDIR$PREFIX/bin/$1" 2>/dev/null)" = "$home/venv/bin/$1" ]; }
+ours() { [ "$(readlink "$DESTDIR$PREFIX/$1" 2>/dev/null)" = "$home/venv/$1" ]; } # $1: a path below PREFIX
 
-check_foreign() {
-    for command in $commands; do
-        file=$DESTDIR$PREFIX/bin/$command
-        if { [ -e "$file" ] || [ -L "$file" ]; } && ! ours "$command"; then
+links() { # $1: an environment; one of before there were pages lists nothing
+    cat "$1/links" 2>/dev/null || printf 'bin/%s\n' $commands
+}
+
+check_foreign() { # stdin: paths below PREFIX
+    while IFS= read -r path; do
+        file=$DESTDIR$PREFIX/$path
+        if { [ -e "$file" ] || [ -L "$file" ]; } && ! ours "$path"; then
             fail 73 "install: $file is there already and was not made by this installation. Nothing was changed." \
                 "install: move it away, or choose another place: make install PREFIX=/opt/bpftape"
         fi
     done
-    if [ -e "$stage" ] && [ ! -e "$stage/made" ]; then
-        fail 73 "install: $stage is there already and was not made by this installation. Nothing was changed."
-    fi
 }
 
 check_writable() {
-    for folder in "$stage" "$DESTDIR$PREFIX/bin"; do
+    for folder in "$stage" "$DESTDIR$PREFIX/bin" "$DESTDIR$PREFIX/share"; do
         while [ ! -e "$folder" ]; do folder=$(dirname "$folder"); done
         [ -w "$folder" ] || fail 77 "$1: $folder is not writable for $(id -un). Type: sudo make $1"
+    done
+}
+
+make_links() { # $1: an environment
+    links "$1" | while IFS= read -r path; do make_folder "$(dirname "$DESTDIR$PREFIX/$path")"; done
+    cat "$made" >"$stage/made"
+    links "$1" | while IFS= read -r path; do ln -sf "$home/venv/$path" "$DESTDIR$PREFIX/$path"; done
+}
+
+remove_links() { # $1: an environment; those that are links of $2, another, too, stay
+    links "$1" | while IFS= read -r path; do
+        if ours "$path" && ! { [ -n "${2:-}" ] && links "$2" | grep -qxF "$path"; }; then rm "$DESTDIR$PREFIX/$path"; fi
     done
 }
 
@@ -56,16 +70,17 @@ remove_made_folders() { # $1: the list; only folders that are empty by now go
 }
 
 undo() {
-    rm -rf "$stage/venv"
     if [ -d "$stage/venv.before" ]; then
+        remove_links "$stage/venv" "$stage/venv.before"
+        rm -rf "$stage/venv"
         mv "$stage/venv.before" "$stage/venv"
+        make_links "$stage/venv"
     else
-        for command in $commands; do
-            if ours "$command"; then rm "$DESTDIR$PREFIX/bin/$command"; fi
-        done
+        remove_links "$stage/venv"
+        rm -rf "$stage/venv"
         rm -f "$stage/made"
-        remove_made_folders "$made"
     fi
+    remove_made_folders "$made"
     rm -f "$made"
     echo "install: failed; everything is as it was before." >&2
 }
@@ -77,7 +92,10 @@ relocate() {
 }
 
 install() {
-    check_foreign
+    printf 'bin/%s\n' $commands | check_foreign
+    if [ -e "$stage" ] && [ ! -e "$stage/made" ]; then
+        fail 73 "install: $stage is there already and was not made by this installation. Nothing was changed."
+    fi
     check_writable install
     if [ -z "$DESTDIR" ]; then "$source/packaging/system-packages.sh" run; fi
     python=$("$source/packaging/python.sh")
@@ -86,7 +104,6 @@ install() {
     trap 'exit 130' INT TERM HUP
     if [ -e "$stage/made" ]; then cat "$stage/made" >"$made"; fi
     make_folder "$stage"
-    make_folder "$DESTDIR$PREFIX/bin"
     rm -rf "$stage/venv.before"
     if [ -d "$stage/venv" ]; then mv "$stage/venv" "$stage/venv.before"; fi
     cat "$made" >"$stage/made"
@@ -95,10 +112,12 @@ install() {
     "$python" -I -m venv "$stage/venv"
     "$stage/venv/bin/python" -m pip install -qq --disable-pip-version-check "$source[share,charts]"
     mkdir -p -m 700 "$stage/venv/var/cache/bpftape" # compiled programs; see recorder/cache.py
+    printf 'bin/%s\n' $commands >"$stage/venv/links"
+    "$source/packaging/describe.sh" "$stage/venv" "$stage/venv" >>"$stage/venv/links"
     if [ -n "$DESTDIR" ]; then relocate; fi
-    for command in $commands; do
-        ln -sf "$home/venv/bin/$command" "$DESTDIR$PREFIX/bin/$command"
-    done
+    links "$stage/venv" | check_foreign
+    make_links "$stage/venv"
+    if [ -d "$stage/venv.before" ]; then remove_links "$stage/venv.before" "$stage/venv"; fi
 
     trap - EXIT
     rm -rf "$stage/venv.before" "$made"
@@ -108,9 +127,7 @@ install() {
 uninstall() {
     [ -e "$stage/made" ] || fail 1 "uninstall: there is no installation in $stage"
     check_writable uninstall
-    for command in $commands; do
-        if ours "$command"; then rm "$DESTDIR$PREFIX/bin/$command"; fi
-    done
+    for environment in "$stage/venv" "$stage/venv.before"; do remove_links "$environment"; done
     made=$(mktemp)
     cat "$stage/made" >"$made"
     rm -rf "$stage/venv" "$stage/venv.before" "$stage/made"

@@ -13,6 +13,10 @@ test|bench strace strace strace strace
 test|bench ip iproute2 iproute iproute2
 test|bench ping iputils-ping iputils iputils
 test|bench nft nftables nftables nftables
+test|bench man man-db man-db man-db
+test|bench mandoc mandoc mandoc mandoc
+test|bench zsh zsh zsh zsh
+test|bench fish fish fish fish
 test|bench curl curl curl curl
 test|bench nginx nginx nginx nginx
 test|bench chromium chromium chromium chromium

@@ -63,6 +63,9 @@ def test_install_and_uninstall_leave_nothing_behind(tmp_path: Path) -> None:
     installed = run("make", "install", f"PREFIX={prefix}")
     assert installed.returncode == 0, installed.stderr
     assert {path.name for path in (prefix / "bin").iterdir()} == {"record", "analyze", "bpftape"}
+    outside = {path for path in prefix.rglob("*") if not path.is_dir() and not path.is_relative_to(prefix / "lib")}
+    assert {"share/man/man1/bpftape-verify.1", "share/zsh/site-functions/_record"} <= {str(path.relative_to(prefix)) for path in outside}
+    assert {path for path in outside if not path.is_symlink() or not path.resolve(strict=True).is_relative_to(prefix / "lib")} == set()
     # As sudo does: another folder, and nothing of the environment of the one who installed.
     for command in (["analyze", "--list"], ["record", "--list-tracers"], ["bpftape", "--help"]):
         done = run("/usr/bin/env", "-i", prefix / "bin" / command[0], *command[1:], cwd=Path("/"))
@@ -73,11 +76,15 @@ def test_install_and_uninstall_leave_nothing_behind(tmp_path: Path) -> None:
     assert failed.returncode != 0
     assert "everything is as it was before" in failed.stderr
     assert run(prefix / "bin" / "analyze", "--list", cwd=tmp_path).returncode == 0
+    assert {path for path in outside if not path.resolve(strict=True).is_file()} == set()
 
+    # What others put in the place of ours, or beside it, is theirs.
     (prefix / "bin" / "other").write_text("not ours")
+    (prefix / "share/man/man1/record.1").unlink()
+    (prefix / "share/man/man1/record.1").write_text("not ours")
     removed = run("make", "uninstall", f"PREFIX={prefix}")
     assert removed.returncode == 0, removed.stderr
-    assert tree(tmp_path) == {"opt", "opt/bpftape", "opt/bpftape/bin", "opt/bpftape/bin/other"}
+    assert tree(prefix) == {"bin", "bin/other", "share", "share/man", "share/man/man1", "share/man/man1/record.1"}
 
 
 def test_a_staged_installation_works_where_it_ends_up(tmp_path: Path) -> None:
@@ -106,6 +113,17 @@ def test_a_foreign_command_is_not_overwritten(foreign: str, tmp_path: Path) -> N
     assert f"{theirs} is there already" in done.stderr
     assert tree(tmp_path) == {"bin", f"bin/{foreign}"}
     assert theirs.read_text() == "#!/bin/sh\n"
+
+
+def test_a_foreign_page_is_not_overwritten(tmp_path: Path) -> None:
+    theirs = tmp_path / "share/man/man1/bpftape-verify.1"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("not ours")
+    refused = run(INSTALL, "install", env={"PREFIX": str(tmp_path)})
+    assert refused.returncode == 73
+    assert f"{theirs} is there already" in refused.stderr
+    assert tree(tmp_path) == {"share", "share/man", "share/man/man1", "share/man/man1/bpftape-verify.1"}
+    assert theirs.read_text() == "not ours"
 
 
 def test_uninstall_without_an_installation_says_so(tmp_path: Path) -> None:
