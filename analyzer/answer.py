@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from analyzer.errors import AnalyzerError
 from analyzer.header import Header
+from analyzer.merged import notes as merged_notes
 from analyzer.result import Field, Result
 from analyzer.shared import note
 from analyzer.sql_error import near
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 def _nobody(report: Report) -> NoReturn:
     raise AssertionError(f"nothing to ask {report.name} of")
+
+
+_OF_SEVERAL = {"recording_id", "client_host", "server_host"}
+"""Columns that are the same in each row where there is one recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Answer:
 
     def for_eyes(self) -> Answer:
         """Return the same without the columns, declared in the header, that are only keys to join with: long numbers, the same id in each row."""
-        keys = {"start_ns"} | ({"recording_id"} if len(self.names) == 1 else set())
+        keys = {"start_ns"} | (_OF_SEVERAL if len(self.names) == 1 else set())
         keys &= {column.name for column in self.report.header.columns} if self.report.header else set()
         shown = [number for number, field in enumerate(self.fields) if field.name not in keys]
         batches = ([tuple(row[number] for number in shown) for row in batch] for batch in self.result.batches)
@@ -103,6 +108,7 @@ def _notes(sandbox: Sandbox, report: Report, statement: Statement, result: Resul
         f"the last line of {recording.name}'s manifest is cut off; its segment is not used" for recording in sandbox.recordings if recording.torn
     ]
     notes += filter(None, map(note, sandbox.recordings))
+    notes += merged_notes(sandbox.recordings)
     if sandbox.scope.words:
         notes.append(f"narrowed by {sandbox.scope.words}")
         traced = sorted(table for table in statement.tables if table in TABLES and TABLES[table].tracer)

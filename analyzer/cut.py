@@ -7,7 +7,7 @@ recording holds as text, becomes SQL.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from recorder.schema import TABLES
 
@@ -24,6 +24,11 @@ class Cut:
     since_ns: int | None = None
     until_ns: int | None = None
     contexts: frozenset[Context] | None = None
+
+    def shifted(self, by_ns: int) -> Cut:
+        """Return the same cut, in the time of a clock that is so much ahead."""
+        since_ns, until_ns = (None if time_ns is None else time_ns + by_ns for time_ns in (self.since_ns, self.until_ns))
+        return replace(self, since_ns=since_ns, until_ns=until_ns)
 
     def where(self, table: str, columns: Mapping[str, str]) -> str:
         """Return the WHERE clause for a table with these columns (name to type), or an empty text where the table stays whole."""

@@ -24,8 +24,8 @@ def spill_folder() -> str:
         return ""
 
 
-def settings(timeout_s: float, spill: str) -> dict[str, str | bool | int | float | list[str]]:
-    """Return DuckDB's configuration; ``timeout_s`` of 0 means no limit, ``spill`` is the folder."""
+def settings(timeout_s: float, spill: str, memory: float | None = None) -> dict[str, str | bool | int | float | list[str]]:
+    """Return DuckDB's configuration; ``timeout_s`` of 0 means no limit, ``spill`` is the folder, ``memory`` what else than a report may take."""
     return {
         "allow_community_extensions": False,
         "allow_persistent_secrets": False,
@@ -33,6 +33,6 @@ def settings(timeout_s: float, spill: str) -> dict[str, str | bool | int | float
         "autoload_known_extensions": False,
         "max_execution_time": round(timeout_s * 1000),
         "max_temp_directory_size": _SPILL_MAX,
-        "memory_limit": f"{memory_bytes() / 2**20:.0f}MiB",
+        "memory_limit": f"{(memory or memory_bytes()) / 2**20:.0f}MiB",
         "temp_directory": spill,
     }

@@ -12,7 +12,7 @@ from typing import Any
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.grid import write_grid
 from analyzer.manifest import damaged
-from analyzer.recording import Recording, find_recordings, open_recording
+from analyzer.recording import Recording, find_recordings, open_parts
 from analyzer.result import Field
 from analyzer.segment_check import unreadable
 from analyzer.store import is_being_written, missing
@@ -53,7 +53,10 @@ def list_folder(folder: Path) -> list[Listed]:
 
 def _listed(path: Path) -> Listed:
     try:
-        recording = open_recording(path)
+        recordings = open_parts(path)
+        if recordings[0].place is not None:
+            return _merged(path, recordings)
+        (recording,) = recordings
         about = _about(recording)
     except AnalyzerError as error:
         return Listed(path.name, None, None, None, None, None, error.message.replace(f"{path} ", "", 1).rstrip("."))
@@ -62,6 +65,20 @@ def _listed(path: Path) -> Listed:
     state = f"clean: {about['end_reason']}" if about.get("clean_end") else "being written" if is_being_written(recording.path) else "unfinished"
     rows, size = sum(segment.rows for segment in segments), sum(segment.bytes for segment in segments)
     return Listed(path.name, about.get("host"), about.get("start_ts"), seconds, rows, size, state)
+
+
+def _merged(path: Path, recordings: Sequence[Recording]) -> Listed:
+    """Return what is said of a merged recording: its hosts, and what its parts have together, on the first one's time line."""
+    rows, size, starts, ends = 0, 0, [], []
+    for recording in recordings:
+        segments = [segment for segments in recording.tables.values() for segment in segments]
+        rows, size = rows + sum(segment.rows for segment in segments), size + sum(segment.bytes for segment in segments)
+        about = _about(recording)
+        starts += [(about["start_ns"] + recording.shift_ns, about["start_ts"])] if about else []
+        ends += [about["end_ns"] + recording.shift_ns] if about.get("end_ns") else []
+    hosts = ", ".join(dict.fromkeys(recording.place.part.host or "?" for recording in recordings if recording.place))
+    seconds = (max(ends) - min(starts)[0]) / NANOSECONDS if starts and len(ends) == len(recordings) else None
+    return Listed(path.name, hosts, min(starts)[1] if starts else None, seconds, rows, size, f"merged of {len(recordings)}")
 
 
 def _about(recording: Recording) -> dict[str, Any]:

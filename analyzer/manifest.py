@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.errors import AnalyzerError, Exit
+from analyzer.merged import Part, merged
 from analyzer.shared import Shared, shared
 from recorder.schema import FORMAT, MANIFEST
 
@@ -42,7 +43,7 @@ class Manifest:
 
     ``segments`` are those that no later one replaces, ``named`` all paths that it has, ``replaced`` those that a later line replaces, ``faults``
     what is wrong with lines that are no segment's, ``lines`` those that are sound, as they are, and ``torn`` what comes behind the last newline.
-    ``shared`` is what it says of sharing.
+    ``shared`` is what it says of sharing, ``merged`` the parts where it is of a merged recording: none of them where it says nonsense.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Manifest:
     lines: tuple[bytes, ...]
     torn: bytes
     shared: Shared | None = None
+    merged: tuple[Part, ...] | None = None
 
 
 def parse(shown: Path, where: Path, text: bytes) -> Manifest:
@@ -95,6 +97,7 @@ def parse(shown: Path, where: Path, text: bytes) -> Manifest:
         tuple(sound),
         torn,
         shared(header),
+        merged(header),
     )
 
 

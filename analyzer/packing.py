@@ -17,7 +17,7 @@ from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import Manifest, damaged
 from analyzer.pack import PackStore
 from analyzer.progress import Advance
-from analyzer.recording import check_size, open_store, read_manifest
+from analyzer.recording import check_single, check_size, open_store, read_manifest
 from analyzer.store import PACK_SUFFIX, FolderStore, Store, is_being_written, is_file
 from recorder.schema import MANIFEST, SUFFIX
 
@@ -78,6 +78,7 @@ def unpack(path: Path, folder: Path, advance: Advance = lambda _: None) -> Path:
 
 def _sound_manifest(store: Store) -> Manifest:
     manifest = read_manifest(store)
+    check_single(store.shown, manifest)
     if manifest.faults:
         raise damaged(store.shown, manifest.faults[0])
     if not manifest.segments:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from analyzer import merged
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import Manifest, Segment, damaged, parse
+from analyzer.merged import Part, Place
 from analyzer.shared import Shared
 from analyzer.store import PACK_SUFFIX, FolderStore, Store, is_file
 from recorder.schema import MANIFEST, SUFFIX, TABLES
@@ -19,7 +21,11 @@ _NAME_TIME = re.compile(r"_(\d{8}T\d{6}Z)" + re.escape(SUFFIX) + r"(\.zip)?\Z")
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """An opened recording. ``torn`` says that the manifest's last line was cut off, and is not used; ``shared`` that this is a copy, and how made."""
+    """An opened recording.
+
+    ``torn`` says that the manifest's last line was cut off, and is not used; ``shared`` that this is a copy, and how made; ``place`` that it is
+    a part of a merged one.
+    """
 
     path: Path
     id: str
@@ -29,11 +35,17 @@ class Recording:
     torn: bool
     store: Store
     shared: Shared | None = None
+    place: Place | None = None
 
     @property
     def name(self) -> str:
-        """Return the folder's name."""
-        return self.path.name
+        """Return the folder's name, that which a part had before it was merged."""
+        return self.place.part.name if self.place else self.path.name
+
+    @property
+    def shift_ns(self) -> int:
+        """Return what its times have to have added to be those of its time line."""
+        return self.place.part.shift_ns if self.place else 0
 
 
 def open_store(path: Path) -> Store:
@@ -54,7 +66,7 @@ def open_recording(path: Path) -> Recording:
     """Read the manifest of the recording at ``path`` and hold each file that it lists against it (there, regular, of that size).
 
     One that is still being written may change meanwhile, and is then looked at again. Raises AnalyzerError with exit code 65 for what is missing,
-    empty, foreign, damaged or too new, and 77 for what may not be read.
+    empty, foreign, damaged or too new, 77 for what may not be read, and 2 for a merged one, which is several.
     """
     store = open_store(path)
     for _ in range(_LOOKS):
@@ -69,6 +81,7 @@ def open_recording(path: Path) -> Recording:
 
 
 def _opened(path: Path, store: Store, manifest: Manifest) -> Recording:
+    check_single(path, manifest)
     if manifest.faults:
         raise damaged(path, manifest.faults[0])
     if not manifest.segments:
@@ -80,6 +93,12 @@ def _opened(path: Path, store: Store, manifest: Manifest) -> Recording:
         check_size(store, segment)
         tables.setdefault(segment.table, []).append(segment)
     return Recording(store.path, manifest.id, manifest.recorder, manifest.format, tables, bool(manifest.torn), store, manifest.shared)
+
+
+def check_single(path: Path, manifest: Manifest) -> None:
+    """Raise AnalyzerError where the recording at ``path`` is merged, and so is several."""
+    if manifest.merged is not None:
+        raise AnalyzerError(f"{path} is merged of several recordings.", f"Name one of its parts, which bpftape info {path} lists.")
 
 
 def has_changed(recording: Recording) -> bool:
@@ -102,14 +121,43 @@ def check_size(store: Store, segment: Segment) -> None:
         raise damaged(store.shown, f"{segment.name} has {size:,} bytes where {segment.bytes:,} were written")
 
 
-def open_recordings(paths: list[Path]) -> list[Recording]:
-    """Open all recordings at ``paths``; raise AnalyzerError also when one of them is given twice, since its rows would count twice."""
-    recordings = [open_recording(path) for path in paths]
+def open_parts(path: Path) -> list[Recording]:
+    """Open the recording at ``path``, or all parts of it where it is merged; raise as :func:`open_recording` does."""
+    store = open_store(path)
+    manifest = read_manifest(store)
+    if manifest.merged is None:
+        return [open_recording(path)]
+    if not manifest.merged:
+        raise damaged(path, merged.NONSENSE, "Merge its parts again.")
+    parts = []
+    for number, part in enumerate(manifest.merged):
+        found = open_recording(store.path / merged.folder(number))
+        if found.id != part.recording_id:
+            raise damaged(path, f"{merged.folder(number)} is another recording than was merged", "Merge its parts again.")
+        parts.append(replace(found, place=Place(manifest.id, store.path.name, number, part)))
+    return parts
+
+
+def places(path: Path) -> dict[Path, Part | None]:
+    """Return where the recording at ``path`` is, or the parts of it where it is merged; what is wrong with it, opening it will say."""
+    try:
+        parts = read_manifest(open_store(path)).merged
+    except AnalyzerError:
+        parts = None
+    return {path / merged.folder(number): part for number, part in enumerate(parts)} if parts else {path: None}
+
+
+def open_recordings(paths: Sequence[Path]) -> list[Recording]:
+    """Open all recordings at ``paths``, with all their parts; raise AnalyzerError also when one is there twice, since its rows would count twice."""
+    recordings: list[Recording] = []
     seen: dict[str, Path] = {}
-    for path, recording in zip(paths, recordings, strict=True):
-        if recording.id in seen:
-            raise AnalyzerError(f"{seen[recording.id]} and {path} are the same recording ({recording.id}).", "Name each recording once.")
-        seen[recording.id] = path
+    for path in paths:
+        for recording in open_parts(path):
+            if recording.id in seen:
+                both = f"{seen[recording.id]} and {path}"
+                raise AnalyzerError(f"{both} are the same recording ({recording.id}), or hold it both.", "Name each recording once.")
+            seen[recording.id] = path
+            recordings.append(recording)
     return recordings
 
 

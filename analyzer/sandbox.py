@@ -20,7 +20,7 @@ from analyzer.shared import refuse_networks
 from analyzer.sql_error import damaged, error_of, execution_error, syntax_error
 from analyzer.statement import Statement, check, too_deep, too_many
 from analyzer.store import PACK_SCHEME, FolderStore
-from analyzer.views import files, sql_list, view_sql
+from analyzer.views import Sources, files, sql_list, view_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,12 +38,12 @@ _ARROW_ROWS = 10_000
 
 
 @contextlib.contextmanager
-def open_sandbox(recordings: Sequence[Recording], timeout_s: float = TIMEOUT_S) -> Iterator[Sandbox]:
+def open_sandbox(recordings: Sequence[Recording], timeout_s: float = TIMEOUT_S, memory_bytes: float | None = None) -> Iterator[Sandbox]:
     """Open a sandbox over ``recordings`` and close it again, with the folder that large sorts spill into.
 
-    ``timeout_s`` bounds each statement; 0 means no limit.
+    ``timeout_s`` bounds each statement; 0 means no limit. ``memory_bytes`` is what it may use where that is not what a report may.
     """
-    sandbox = Sandbox(recordings, timeout_s)
+    sandbox = Sandbox(recordings, timeout_s, memory_bytes)
     try:
         yield sandbox
     except AnalyzerError as error:
@@ -71,7 +71,7 @@ def limit_process() -> None:
 class Sandbox:
     """One DuckDB connection that can read the files of some recordings and nothing else."""
 
-    def __init__(self, recordings: Sequence[Recording], timeout_s: float) -> None:
+    def __init__(self, recordings: Sequence[Recording], timeout_s: float, memory_bytes: float | None = None) -> None:
         import duckdb
 
         self.recordings = recordings
@@ -80,8 +80,9 @@ class Sandbox:
         self.facts: Facts | None = None  # window.py's, once it has read them
         self._views: set[str] = set()
         self._macros: set[str] = set()
+        self._hosts: dict[str, str | None] = {}
         self._spill = spill_folder()
-        self._connection = duckdb.connect(":memory:", config=settings(timeout_s, self._spill))
+        self._connection = duckdb.connect(":memory:", config=settings(timeout_s, self._spill, memory_bytes))
         self._known = known_tables(recordings)
         self._open_folders: list[int] = []
         self._packs: dict[str, PackStore] = {}
@@ -260,10 +261,29 @@ class Sandbox:
 
         for table in sorted(set(tables) - self._views):
             try:
-                self._run(f"CREATE VIEW {table} AS {view_sql(table, self.recordings, self._roots, self._describe, self.scope.cuts)}")
+                self._run(f"CREATE VIEW {table} AS {view_sql(table, self._sources(), self._describe)}")
             except duckdb.Error as error:
                 raise damaged(str(error)) from None
             self._views.add(table)
+
+    def _sources(self) -> Sources:
+        for recording in self.recordings:
+            if recording.id not in self._hosts:
+                self._hosts[recording.id] = recording.place.part.host if recording.place else self._host(recording)
+        return Sources(self.recordings, self._roots, self._hosts, self.scope.cuts)
+
+    def _host(self, recording: Recording) -> str | None:
+        """Return the host of a recording; None where it does not tell. What is wrong with its file, the view over it will say."""
+        import duckdb
+
+        paths = files(recording, self._roots[recording.id], "recording")
+        if not paths:
+            return None
+        try:
+            found = self._run(f"SELECT host FROM read_parquet({sql_list(paths)})").fetchone()
+        except duckdb.Error:
+            return None
+        return found[0] if found and isinstance(found[0], str) else None
 
     def _describe(self, file: str) -> dict[str, str]:
         cursor = self._run(f"SELECT * FROM read_parquet({sql_list([file])}) LIMIT 0")

@@ -20,8 +20,15 @@ SQL_TYPES = {
 }
 """What DuckDB calls the types of the schema."""
 
+HOST = Column("host", Type.STRING, "Host that the row is from; no file has it, the analyzer adds it", nullable=True)
 RECORDING_ID = Column("recording_id", Type.STRING, "Recording that the row is from; no file has it, the analyzer adds it")
-"""The column that ends each table as reports see it."""
+
+_TIMELINE = (
+    Column("timeline_id", Type.STRING, "The same for recordings that were merged: their times can be compared; else recording_id"),
+    Column("shift_ns", Type.INT64, "What was added to its times to put it on that time line", "ns"),
+    Column("bound_ns", Type.INT64, "How far shift_ns may be wrong", "ns"),
+    Column("clock_source", Type.STRING, "What tells: itself, same boot, connections, wall clocks, connections and wall clocks"),
+)
 
 
 def table(name: str) -> Table:
@@ -32,9 +39,14 @@ def table(name: str) -> Table:
     return found
 
 
+def added(name: str) -> tuple[Column, ...]:
+    """Return the columns that the analyzer adds to the table called ``name``, the last of which is recording_id."""
+    return (*_TIMELINE, RECORDING_ID) if name == "recording" else (HOST, RECORDING_ID)
+
+
 def columns(of: Table) -> tuple[Column, ...]:
     """Return the columns of a table as reports see them."""
-    return (*of.columns, RECORDING_ID)
+    return (*of.columns, *added(of.name))
 
 
 def as_json(tables: Iterable[Table]) -> list[dict[str, Any]]:

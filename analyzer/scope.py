@@ -98,7 +98,7 @@ class _Clocks:
         """Return the time that ``text`` means in a recording, CLOCK_BOOTTIME in ns; None where there is no text."""
         if text is None:
             return None
-        after_ns = _duration(text)
+        after_ns = duration(text)
         start_ns, offset_ns = self.starts.get(recording), self.offsets.get(recording)
         if after_ns is not None:
             if start_ns is None:
@@ -110,8 +110,8 @@ class _Clocks:
         return _bounded(option, text, (when - _EPOCH) // timedelta(microseconds=1) * 1000 - offset_ns)
 
 
-def _duration(text: str) -> int | None:
-    """Return how many ns ``text`` is, or None where it is no length of time."""
+def duration(text: str) -> int | None:
+    """Return how many ns ``text`` (5s, 1m30s, 250ms, seconds alone) is, or None where it is no length of time."""
     if _SECONDS.fullmatch(text):
         return int(Decimal(text) * _UNITS_NS["s"])
     if match := _DURATION.fullmatch(text):

@@ -12,7 +12,8 @@ from typing import Any
 
 from analyzer.errors import AnalyzerError
 from analyzer.gaps import COLUMNS, Covered, Missing, covered, damage, holes, tail
-from analyzer.manifest import Manifest, Segment
+from analyzer.manifest import Manifest, Segment, damaged
+from analyzer.merged import NONSENSE
 from analyzer.progress import Advance
 from analyzer.recording import open_store, read_manifest
 from analyzer.segment_check import Checked, check_segment
@@ -60,6 +61,8 @@ class Verified:
     """Rows of damaged segments that can still be decoded; any value of them may be another one than was written."""
     offset_ns: int | None = None
     """What wall clock and CLOCK_BOOTTIME differ by."""
+    name: str = ""
+    """What to call a part of a merged recording."""
     findings: list[Finding] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
 
@@ -98,6 +101,8 @@ def verify(path: Path, advance: Advance = lambda _: None, decode: bool = False) 
     for look in range(1, _LOOKS + 1):
         live = is_being_written(store.path)
         manifest = read_manifest(store)
+        if manifest.merged is not None:
+            raise damaged(path, NONSENSE, "Merge its parts again.")
         checked = check_all(store, manifest.segments, manifest.id, advance, decode)
         if not live or look == _LOOKS or not any(item.faults for item in checked.values()):
             break

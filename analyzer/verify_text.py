@@ -36,7 +36,7 @@ def missing_json(missing: Sequence[Missing], offset_ns: int | None) -> list[dict
 
 def as_text(found: Verified) -> str:
     """Return what was found for people. No control characters of the recording are in it."""
-    head = f"{found.path.name}: {found.state.value}"
+    head = f"{found.name or found.path.name}: {found.state.value}"
     left = f"{found.sound_segments:,} of {found.segments:,} segments and {found.sound_rows:,} of {found.rows:,} rows are as they were written"
     if found.sound_segments == found.segments:
         left = f"{count(found.segments, 'segment')}, {count(found.rows, 'row')}, {found.bytes:,} bytes, all as they were written"

@@ -8,25 +8,28 @@ from typing import Any
 
 from analyzer.confinement import confine
 from analyzer.errors import AnalyzerError, Exit
+from analyzer.merged import Part
 from analyzer.output import say
-from analyzer.progress import progress
+from analyzer.progress import Advance, progress
+from analyzer.recording import places
 from analyzer.text import printable
-from analyzer.verify import Verified, total_bytes, verify
+from analyzer.verify import Finding, State, Verified, total_bytes, verify
 from analyzer.verify_text import as_json, as_text, hint
+from recorder.schema import MANIFEST
 
 
 def verify_all(paths: list[Path], decode: bool, json: bool) -> Exit:
-    """Verify the recordings at ``paths``, print what was found, and return the exit code.
+    """Verify the recordings at ``paths``, with all parts of merged ones, print what was found, and return the exit code.
 
     One that cannot be read at all is said on stderr and keeps none of the others from being looked at; where it is the only one, AnalyzerError.
     """
     confine(paths)
     found: list[Verified] = []
     errors: list[tuple[Path, AnalyzerError]] = []
-    with progress("verifying", sum(map(total_bytes, paths))) as advance:
+    with progress("verifying", sum(total_bytes(item) for path in paths for item in places(path))) as advance:
         for path in paths:
             try:
-                found.append(verify(path, advance, decode))
+                found += [_verified(item, part, advance, decode) for item, part in places(path).items()]
             except AnalyzerError as error:
                 errors.append((path, error))
     if len(paths) == 1 and errors:
@@ -35,6 +38,16 @@ def verify_all(paths: list[Path], decode: bool, json: bool) -> Exit:
     if any(item.damaged for item in found):
         return Exit.RECORDING
     return errors[0][1].code if errors else Exit.OK
+
+
+def _verified(path: Path, part: Part | None, advance: Advance, decode: bool) -> Verified:
+    found = verify(path, advance, decode)
+    if part:
+        found.name = "/".join(path.parts[-3:])
+        if found.id != part.recording_id:
+            found.findings.append(Finding(MANIFEST, "is that of another recording than was merged"))
+            found.state = State.DAMAGED
+    return found
 
 
 def _print(found: list[Verified], errors: list[tuple[Path, AnalyzerError]], json: bool) -> None:

@@ -22,6 +22,7 @@ from analyzer.errors import AnalyzerError, Exit
 from analyzer.gaps import Missing
 from analyzer.manifest import SEGMENT_PATH, Manifest, Segment, json_object, parse
 from analyzer.progress import Advance
+from analyzer.recording import check_single
 from analyzer.segment_check import column_faults, decode_rows, digest, identity_faults, unreadable
 from analyzer.store import FolderStore, is_file
 from analyzer.verify import Facts, check_all, missing, read_facts
@@ -82,6 +83,7 @@ def recover(path: Path, advance: Advance = lambda _: None) -> Recovered:
 def _recover(store: FolderStore, folder: ReopenedFolder, advance: Advance) -> Recovered:
     done = Recovered(store.path)
     manifest, rebuilt = _manifest(store)
+    check_single(store.shown, manifest)
     folder.recording_id = manifest.id
     checked = check_all(store, manifest.segments, manifest.id, advance)
     sound = [segment for segment, result in checked.items() if not result.faults]

@@ -24,6 +24,7 @@ from analyzer.prompt.split import is_whole, split
 from analyzer.recording import known_tables
 from analyzer.report import bundled_names
 from analyzer.sandbox import Sandbox
+from analyzer.schema import columns
 from recorder.schema import TABLES
 
 _PROMPT = "sql> "
@@ -95,7 +96,7 @@ class Words(Completer):
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._tables = sorted(known_tables(sandbox.recordings))
-        self._columns = {name: [column.name for column in TABLES[name].columns] + ["recording_id"] for name in self._tables if name in TABLES}
+        self._columns = {name: [column.name for column in columns(TABLES[name])] for name in self._tables if name in TABLES}
         query = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')"
         self._keywords = sorted({"by", "over", *(row[0] for row in sandbox.rows(query, []))})
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analyzer.beside import sync
 from analyzer.manifest import Segment
 from analyzer.progress import Advance
 from analyzer.recording import Recording
@@ -23,23 +20,6 @@ from analyzer.share.columns import Columns
 from analyzer.share.source import batches
 from recorder.schema import FORMAT, MANIFEST, TABLES, Table, arrow_schema
 from recorder.schema.parquet import SHARED, HashingFile, file_metadata, parquet_options
-
-
-@contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside ``path``, mode 0700, that takes its place at the end; when something fails, nothing of it is left."""
-    folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    folder.mkdir(0o700)
-    try:
-        yield folder
-        _sync(folder)
-        if os.path.lexists(path):  # somebody made it meanwhile; an empty folder would be replaced without a word
-            raise FileExistsError(17, os.strerror(17))
-        folder.rename(path)
-        _sync(path.parent)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 class Copy:
@@ -66,7 +46,7 @@ class Copy:
         finally:
             pool.shutdown(cancel_futures=True)
         for table in self.changed:
-            _sync(self._folder / table)
+            sync(self._folder / table)
         return lines
 
     def _segment(self, recording: Recording, columns: Columns, advance: Advance, table: Table, number: int, segment: Segment) -> dict[str, Any]:
@@ -113,11 +93,3 @@ def _span_ns(table: Table, rows: pa.Table) -> list[int]:
         return []
     span = pc.min_max(rows[table.time]).as_py()
     return [span["min"], span["max"]]
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -9,12 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from analyzer.beside import beside
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.progress import progress
 from analyzer.recording import Recording, open_recording
 from analyzer.share import key as keys
 from analyzer.share.columns import Columns
-from analyzer.share.copy import Copy, beside
+from analyzer.share.copy import Copy
 from analyzer.share.leaks import Check
 from analyzer.share.masking import Masker
 from analyzer.share.originals import distinct_hosts, names

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recorder.schema import clone, container, own, tcp, xdp
-from recorder.schema.column import INTERVAL, OWNER, TASK, TS, Column, Encoding, Kind, Table, Type
+from recorder.schema.column import INTERVAL, OWNER, TASK, TS, Clock, Column, Encoding, Kind, Table, Type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +24,7 @@ __all__ = [
     "TABLES",
     "TASK",
     "TS",
+    "Clock",
     "Column",
     "Encoding",
     "Kind",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recorder.schema.column import TASK, TS, Column, Encoding, Kind, Table, Type
+from recorder.schema.column import TASK, TS, Clock, Column, Encoding, Kind, Table, Type
 
 TABLES = (
     Table(
@@ -13,7 +13,7 @@ TABLES = (
             *TASK,
             Column("child_pid", Type.INT32, "Process id of the new task; the same as pid for a thread", kind=Kind.NUMBER),
             Column("child_tid", Type.INT32, "Thread id of the new task", kind=Kind.NUMBER),
-            Column("child_start_ns", Type.INT64, "Start of the new task's process, CLOCK_BOOTTIME", "ns"),
+            Column("child_start_ns", Type.INT64, "Start of the new task's process, CLOCK_BOOTTIME", "ns", clock=Clock.BOOTTIME),
             Column("clone_flags", Type.INT64, "Flags of clone(2), without the exit signal", kind=Kind.PLAIN),
             Column("is_thread", Type.BOOL, "CLONE_THREAD was set: a thread of the same process"),
         ),

@@ -61,11 +61,18 @@ class Kind(StrEnum):
     """What the machine is made of: its kernel."""
 
 
+class Clock(StrEnum):
+    """What a column that is a point in time was read from: of another host's recording, it is shifted by as much as that host's clock is apart."""
+
+    BOOTTIME = "boottime"
+    WALL = "wall"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name, type, meaning, unit, whether it may be NULL, how Parquet stores it, and what kind of thing it tells.
+    """One column: its name, type, meaning, unit, whether it may be NULL, how Parquet stores it, what kind of thing it tells, and its clock.
 
-    A measure (it has a unit) or a yes or no is plain unless it says otherwise; every other column says its kind.
+    A measure (it has a unit) or a yes or no is plain unless it says otherwise; every other column says its kind. A point in time has a clock.
     """
 
     name: str
@@ -75,6 +82,7 @@ class Column:
     nullable: bool = False
     encoding: Encoding = Encoding.DICTIONARY
     kind: Kind | None = None
+    clock: Clock | None = None
 
     def __post_init__(self) -> None:
         if self.kind is None and (self.unit is not None or self.type is Type.BOOL):
@@ -109,8 +117,16 @@ class Table:
 
 
 TS = (
-    Column("ts", Type.TIMESTAMP, "Wall-clock time, UTC: ts_ns plus the offset of the first clock row", "us", encoding=Encoding.DELTA, kind=Kind.TIME),
-    Column("ts_ns", Type.INT64, "CLOCK_BOOTTIME, which counts through suspend", "ns", encoding=Encoding.DELTA),
+    Column(
+        "ts",
+        Type.TIMESTAMP,
+        "Wall-clock time, UTC: ts_ns plus the offset of the first clock row",
+        "us",
+        encoding=Encoding.DELTA,
+        kind=Kind.TIME,
+        clock=Clock.WALL,
+    ),
+    Column("ts_ns", Type.INT64, "CLOCK_BOOTTIME, which counts through suspend", "ns", encoding=Encoding.DELTA, clock=Clock.BOOTTIME),
 )
 
 INTERVAL = Column("interval_ns", Type.INT64, "Length of the interval that begins at ts_ns", "ns")
@@ -119,7 +135,7 @@ TASK = (
     Column("pid", Type.INT32, "Process id (the kernel's tgid) in the initial pid namespace", kind=Kind.NUMBER),
     Column("tid", Type.INT32, "Thread id (the kernel's pid) in the initial pid namespace", kind=Kind.NUMBER),
     Column("ppid", Type.INT32, "Process id of the parent (real_parent's tgid)", kind=Kind.NUMBER),
-    Column("start_ns", Type.INT64, "Start of the process, CLOCK_BOOTTIME; with pid a key that survives pid reuse", "ns"),
+    Column("start_ns", Type.INT64, "Start of the process, CLOCK_BOOTTIME; with pid a key that survives pid reuse", "ns", clock=Clock.BOOTTIME),
     Column("comm", Type.CATEGORY, "Name of the task, at most 15 bytes", kind=Kind.PROGRAM),
     Column("uid", Type.INT32, "Real user id in the initial user namespace; 4294967295 is stored as -1", kind=Kind.USER),
     Column(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recorder.schema.column import INTERVAL, TS, Column, Encoding, Kind, Table, Type
+from recorder.schema.column import INTERVAL, TS, Clock, Column, Encoding, Kind, Table, Type
 
 TABLES = (
     Table(
@@ -19,12 +19,18 @@ TABLES = (
             Column("tracers", Type.STRINGS, "Tracers that were asked for", kind=Kind.PLAIN),
             Column("filters", Type.STRINGS, "Filters in the kernel, as option=value; empty when everything was recorded", kind=Kind.FILTER),
             Column("recorder_version", Type.STRING, "Version of the recorder", kind=Kind.PLAIN),
-            Column("start_ts", Type.TIMESTAMP, "When the last probe had attached, UTC", "us", kind=Kind.TIME),
-            Column("start_ns", Type.INT64, "The same, CLOCK_BOOTTIME", "ns"),
+            Column("start_ts", Type.TIMESTAMP, "When the last probe had attached, UTC", "us", kind=Kind.TIME, clock=Clock.WALL),
+            Column("start_ns", Type.INT64, "The same, CLOCK_BOOTTIME", "ns", clock=Clock.BOOTTIME),
             Column(
-                "end_ts", Type.TIMESTAMP, "When the first probe was detached, UTC; NULL while recording or after a kill", "us", True, kind=Kind.TIME
+                "end_ts",
+                Type.TIMESTAMP,
+                "When the first probe was detached, UTC; NULL while recording or after a kill",
+                "us",
+                True,
+                kind=Kind.TIME,
+                clock=Clock.WALL,
             ),
-            Column("end_ns", Type.INT64, "The same, CLOCK_BOOTTIME", "ns", True),
+            Column("end_ns", Type.INT64, "The same, CLOCK_BOOTTIME", "ns", True, clock=Clock.BOOTTIME),
             Column("clean_end", Type.BOOL, "The recorder ended by itself and wrote all that it had"),
             Column("end_reason", Type.STRING, "duration, signal, command, or the error that ended it", nullable=True, kind=Kind.MESSAGE),
         ),
@@ -46,8 +52,15 @@ TABLES = (
                 kind=Kind.MESSAGE,
             ),
             Column("program_id", Type.INT32, "Kernel's id of the BPF program", nullable=True, kind=Kind.NUMBER),
-            Column("attached_ns", Type.INT64, "When it was attached, CLOCK_BOOTTIME", "ns", True),
-            Column("detached_ns", Type.INT64, "When it was detached, CLOCK_BOOTTIME; NULL while recording or after a kill", "ns", True),
+            Column("attached_ns", Type.INT64, "When it was attached, CLOCK_BOOTTIME", "ns", True, clock=Clock.BOOTTIME),
+            Column(
+                "detached_ns",
+                Type.INT64,
+                "When it was detached, CLOCK_BOOTTIME; NULL while recording or after a kill",
+                "ns",
+                True,
+                clock=Clock.BOOTTIME,
+            ),
             Column("interface", Type.STRING, "Network interface of a program of --drop", nullable=True, kind=Kind.HOST),
             Column("mode", Type.STRING, "native or generic, of such a program", nullable=True, kind=Kind.PLAIN),
             Column("rules", Type.STRINGS, "Its rules, as --drop takes them", nullable=True, kind=Kind.RULE),
@@ -80,9 +93,17 @@ TABLES = (
         "clock",
         "a snapshot of the kernel's clocks, read together",
         (
-            Column("boottime_ns", Type.INT64, "CLOCK_BOOTTIME", "ns", encoding=Encoding.DELTA),
+            Column("boottime_ns", Type.INT64, "CLOCK_BOOTTIME", "ns", encoding=Encoding.DELTA, clock=Clock.BOOTTIME),
             Column("monotonic_ns", Type.INT64, "CLOCK_MONOTONIC", "ns", encoding=Encoding.DELTA),
-            Column("realtime_ns", Type.INT64, "CLOCK_REALTIME, since 1970-01-01 UTC", "ns", encoding=Encoding.DELTA, kind=Kind.TIME),
+            Column(
+                "realtime_ns",
+                Type.INT64,
+                "CLOCK_REALTIME, since 1970-01-01 UTC",
+                "ns",
+                encoding=Encoding.DELTA,
+                kind=Kind.TIME,
+                clock=Clock.WALL,
+            ),
             Column("width_ns", Type.INT64, "How long reading them took: the bound of their difference's error", "ns"),
         ),
         time="boottime_ns",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recorder.schema.column import OWNER, TASK, TS, Column, Encoding, Kind, Table, Type
+from recorder.schema.column import OWNER, TASK, TS, Clock, Column, Encoding, Kind, Table, Type
 
 
 def _endpoints(local: str, peer: str) -> tuple[Column, ...]:
@@ -45,7 +45,15 @@ TABLES = (
             Column(
                 "errno", Type.INT32, "Error of the attempt; 0 when connected, NULL where there is none to be known", nullable=True, kind=Kind.PLAIN
             ),
-            Column("syn_ns", Type.INT64, "When the SYN went out, CLOCK_BOOTTIME; NULL when none did or too early", "ns", True, Encoding.DELTA),
+            Column(
+                "syn_ns",
+                Type.INT64,
+                "When the SYN went out, CLOCK_BOOTTIME; NULL when none did or too early",
+                "ns",
+                True,
+                Encoding.DELTA,
+                clock=Clock.BOOTTIME,
+            ),
             Column("latency_ns", Type.INT64, "From SYN to ESTABLISHED; NULL unless connected", "ns", True, Encoding.PLAIN),
             *_endpoints("when none was assigned", ""),
             Column("is_fastopen", Type.BOOL, "TCP Fast Open: data went out with the SYN"),

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from analyzer.schema import columns
 from recorder.schema import TABLES
 from tests.analyzer.conftest import error_of, run
 from tests.rows import read_rows, write_recording
@@ -49,7 +50,7 @@ def test_csv_has_every_row_of_every_table(made: dict[str, Path]) -> None:
         with (made["csv"] / f"{table}.csv").open(newline="") as file:
             found = list(csv.DictReader(file))
         assert len(found) == len(rows), table
-        assert set(found[0]) == {*(column.name for column in TABLES[table].columns), "recording_id"}
+        assert set(found[0]) == {column.name for column in columns(TABLES[table])}
     assert {path.stem for path in made["csv"].iterdir()} == set(ROWS)
 
 

@@ -69,7 +69,7 @@ def test_no_text_of_a_recording_steers_a_terminal_in_any_format(form: str, tmp_p
     rows["recording"][0]["filters"] = [f"comm={hostile}"]
     rows["probe"][1] |= {"status": "failed", "reason": hostile, "hook": hostile}
     folder = write_recording(tmp_path / "x\x1b[2J.bpftape", rows)
-    status, lines = on_terminal("--sql", 'SELECT comm, argv, filename, host AS "\x1b[2J" FROM exec, recording', folder, "--format", form)
+    status, lines = on_terminal("--sql", 'SELECT comm, argv, filename, recording.host AS "\x1b[2J" FROM exec, recording', folder, "--format", form)
     assert status == 0
     assert len(lines) >= 1
     assert [line for line in lines if not line.isprintable()] == []

@@ -226,13 +226,14 @@ def test_what_a_newer_recorder_added_can_be_read(copy: Path, tmp_path: Path, ana
     assert (done.returncode, done.stdout) == (0, "n,s,a\n22,55,7\n")
 
 
-def test_every_view_ends_in_the_recordings_id(recording: Path, tmp_path: Path, analyze: Analyze) -> None:
+def test_every_view_ends_in_the_host_and_the_recordings_id(recording: Path, tmp_path: Path, analyze: Analyze) -> None:
     other = write_recording(tmp_path / "other.bpftape", read_rows(), uuid.UUID(int=2))
     done = analyze("--sql", "SELECT recording_id, count(*) AS n FROM exec GROUP BY ALL ORDER BY ALL", recording, other, "--format", "csv")
     assert done.stdout == f"recording_id,n\n{uuid.UUID(int=2).hex},11\n5eed0000000000000000000000000001,11\n"
     for table in TABLES:
         columns = analyze("--sql", f"DESCRIBE {table}", recording, "--format", "csv").stdout.splitlines()
         assert columns[-1].startswith("recording_id,VARCHAR")
+        assert columns[-2].startswith("host,VARCHAR") or table == "recording"
 
 
 def test_the_same_recording_twice_would_count_twice_and_is_refused(recording: Path, tmp_path: Path, analyze: Analyze) -> None:

@@ -21,7 +21,7 @@ def test_all_tables_are_listed_with_what_a_row_is(cli: Cli) -> None:
 def test_a_table_is_shown_with_the_type_the_meaning_and_the_unit_of_each_column(cli: Cli) -> None:
     lines = cli("bpftape", "schema", "EXIT").stdout.splitlines()
     assert lines[:3] == ["exit: a process ended (its last thread did); comm is that of its leader", "Made by tracer clone. Its time is ts_ns.", ""]
-    assert [line.split()[0] for line in lines[3:]] == [*(column.name for column in TABLES["exit"].columns), "recording_id"]
+    assert [line.split()[0] for line in lines[3:]] == [*(column.name for column in TABLES["exit"].columns), "host", "recording_id"]
     assert "  duration_ns   BIGINT     Life of the process: ts_ns - start_ns (ns)" in lines
 
 
