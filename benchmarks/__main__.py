@@ -1,6 +1,6 @@
 """Run the benchmarks, say how each goal was met, and keep the results with the machine that made them.
 
-usage: python -m benchmarks [NAME...]      names: throughput, cpu, size, analyze, tcp, xdp, share, reports, integrity; all without one
+usage: python -m benchmarks [NAME...]      names: throughput, cpu, size, analyze, tcp, xdp, share, reports, integrity, merge; all without one
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import integrity, reports, share, size, startup, tcp, xdp
+from benchmarks import integrity, merge, reports, share, size, startup, tcp, xdp
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -161,6 +161,19 @@ def _share() -> tuple[list[Goal], Any]:
     ], figures
 
 
+def _merge() -> tuple[list[Goal], Any]:
+    figures = merge.measure()
+    large = {how: [run for run in figures["runs"] if run["how"] == how and run["rows"] >= merge.ROWS] for how in ("linked", "copied")}
+    linked, copied = (sorted(run["rows_a_second"] for run in runs)[len(runs) // 2] for runs in large.values())
+    peak, small = (max(run["peak_bytes"] for run in figures["runs"] if (run["rows"] >= merge.ROWS) is is_large) / 1e6 for is_large in (True, False))
+    return [
+        Goal("bpftape merge of two hosts, 10,000,000 rows, by hard links", round(linked), "rows/s", ">= 1,000,000", linked >= 1_000_000),
+        Goal("... onto another file system", round(copied), "rows/s", ">= 1,000,000", copied >= 1_000_000),
+        Goal("... peak memory", round(peak), "MB", "<= 1,000", peak <= 1_000),
+        Goal("... of 2,000,000 rows", round(small), "MB", "for comparison", True),
+    ], figures
+
+
 _ASKED = {
     "talkers": "top talkers",
     "destinations": "p50 and p99 by destination",
@@ -213,6 +226,7 @@ BENCHMARKS: dict[str, Callable[[], tuple[list[Goal], Any]]] = {
     "share": _share,
     "reports": _reports,
     "integrity": _integrity,
+    "merge": _merge,
 }
 
 
