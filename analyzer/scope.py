@@ -29,7 +29,8 @@ _HINT = "5s, 1m30s or 250ms after the start; or UTC: 2026-11-23T08:40:25, or 08:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 10
 
-_RECORDINGS = "SELECT recording_id, host, start_ns FROM recording"
+# What was merged begins with the first of its parts.
+_RECORDINGS = "SELECT recording_id, host, min(start_ns) OVER (PARTITION BY timeline_id) FROM recording"
 
 _OFFSETS = "SELECT recording_id, arg_min(realtime_ns - boottime_ns, boottime_ns) FROM clock GROUP BY recording_id"
 

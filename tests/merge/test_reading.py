@@ -9,6 +9,8 @@ import pytest
 
 from tests.analyzer.conftest import run
 from tests.analyzer.verbs import verb
+from tests.merge.conftest import SEEN
+from tests.merge.hosts import BEGIN_NS, LATER_NS, apart, host, write
 
 COUNT = "SELECT host, count(*) AS n FROM tcp_connect GROUP BY ALL ORDER BY 1"
 
@@ -63,6 +65,14 @@ def test_a_report_is_narrowed_by_the_time_line(merged: Path) -> None:
     assert count(merged, "--host", "db1") == "host,n\ndb1,7\n"
     assert count(merged, "--until", "12:00:00.450") == "host,n\ndb1,4\nweb1,4\n"
     assert count(merged, "--since", "2026-01-15T12:00:00.450", "--until", "12:00:01") == "host,n\ndb1,3\nweb1,5\n"
+
+
+def test_seconds_are_from_the_start_of_the_first_part(pair: list[Path], tmp_path: Path) -> None:
+    late = host("db1", SEEN)
+    late["recording"] = [late["recording"][0] | {"start_ns": BEGIN_NS + 300_000_000}]
+    recordings = [pair[0], write(tmp_path, "db1", apart(late, LATER_NS), 2)]
+    assert verb("merge", *recordings, "-o", tmp_path / "out").returncode == 0
+    assert count(tmp_path / "out", "--since", "450ms", "--until", "1s") == "host,n\ndb1,3\nweb1,5\n"
 
 
 def test_a_report_over_recordings_that_are_not_merged_has_their_hosts(pair: list[Path]) -> None:
