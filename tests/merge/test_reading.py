@@ -78,3 +78,23 @@ def test_seconds_are_from_the_start_of_the_first_part(pair: list[Path], tmp_path
 def test_a_report_over_recordings_that_are_not_merged_has_their_hosts(pair: list[Path]) -> None:
     done = run("analyzer.cli", "--sql", COUNT, *pair, "--format", "csv")
     assert done.stdout == "host,n\ndb1,7\nweb1,22\n"
+
+
+def test_a_process_that_gave_up_all_else_still_links_and_merges(pair: list[Path], tmp_path: Path) -> None:
+    done = run("recorder.bpftape", "merge", *pair, "-o", tmp_path / "out.bpftape", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    segment = next(pair[0].glob("tcp_connect/*.parquet"))
+    assert (tmp_path / "out.bpftape" / "parts" / "000000" / segment.relative_to(pair[0])).samefile(segment)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.bpftape"]
+    assert run("recorder.bpftape", "verify", "out.bpftape", cwd=tmp_path).returncode == 0
+
+
+def test_names_of_hosts_and_recordings_do_not_steer_a_terminal(pair: list[Path], tmp_path: Path) -> None:
+    hostile = host("db1")
+    hostile["recording"] = [hostile["recording"][0] | {"host": "\x1b[2Jdb1"}]
+    two = write(tmp_path, "\x1b[31mdb1", apart(hostile, LATER_NS), 2)
+    done = verb("merge", pair[0], two, "-o", tmp_path / "out\x1b[1m.bpftape")
+    assert done.returncode == 0, done.stderr
+    shown = [done, verb("info", tmp_path / "out\x1b[1m.bpftape"), verb("ls", tmp_path), verb("verify", tmp_path / "out\x1b[1m.bpftape")]
+    assert all("\x1b" not in item.stdout + item.stderr for item in shown)
+    assert "db1" in shown[1].stdout
