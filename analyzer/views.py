@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,8 +77,7 @@ def _added(table: str, recording: Recording, host: str | None) -> dict[str, str]
     """Return the columns that no file has, by their names: SQL. What a stranger calls a host becomes SQL in letters and digits alone."""
     own = {"recording_id": quoted(recording.id)}
     if table != "recording":
-        encoded = b64encode((host or "").encode(errors="replace")).decode()
-        return {"host": f"decode(from_base64('{encoded}'))" if host else "CAST(NULL AS VARCHAR)"} | own
+        return {"host": f"decode(unhex('{host.encode(errors='replace').hex()}'))" if host else "CAST(NULL AS VARCHAR)"} | own
     place = recording.place
     timeline, source = (place.timeline, place.part.source) if place else (recording.id, Source.ITSELF)
     numbers = {"shift_ns": recording.shift_ns, "bound_ns": place.part.bound_ns if place else 0}
