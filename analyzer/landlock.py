@@ -27,7 +27,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 _RIGHTS_BY_VERSION = (0, (1 << 13) - 1, (1 << 14) - 1, (1 << 15) - 1, (1 << 15) - 1, (1 << 16) - 1)
 _NETWORK_VERSION, _TCP = 4, 0b11
-_SCOPE_VERSION, _ABSTRACT_SOCKETS_AND_SIGNALS = 6, 0b11
+_SCOPE_VERSION, _ABSTRACT_SOCKETS, _SIGNALS = 6, 0b01, 0b10
 
 Rule = tuple[Path, int]
 """A file, or a folder and all below it, and what may be done there. One that does not exist is no rule."""
@@ -38,8 +38,10 @@ def version() -> int:
     return max(_call(_CREATE_RULESET, None, 0, _VERSION), 0)
 
 
-def restrict(rules: Iterable[Rule]) -> bool:
+def restrict(rules: Iterable[Rule], signals: bool = False) -> bool:
     """Let this thread, and all that it starts, open only what ``rules`` name, and no TCP connection; say whether the kernel can.
+
+    ``signals``: it may send signals to processes that it did not start.
 
     Setuid programs and the like give no privileges any more (no_new_privs). Before version 2 (Linux 5.19) nothing can be
     moved between folders, whatever the rules say, so that is as good as none.
@@ -48,7 +50,8 @@ def restrict(rules: Iterable[Rule]) -> bool:
     if found < 2:
         return False
     handled = _RIGHTS_BY_VERSION[min(found, len(_RIGHTS_BY_VERSION) - 1)]
-    attributes = [handled, *([_TCP] if found >= _NETWORK_VERSION else []), *([_ABSTRACT_SOCKETS_AND_SIGNALS] if found >= _SCOPE_VERSION else [])]
+    scope = _ABSTRACT_SOCKETS if signals else _ABSTRACT_SOCKETS | _SIGNALS
+    attributes = [handled, *([_TCP] if found >= _NETWORK_VERSION else []), *([scope] if found >= _SCOPE_VERSION else [])]
     packed = struct.pack(f"={len(attributes)}Q", *attributes)
     ruleset = _checked(_call(_CREATE_RULESET, packed, len(packed), 0))
     try:

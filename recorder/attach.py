@@ -57,6 +57,7 @@ class Attached:
     make_room: Callable[[], object] = lambda: None
     """Empties those of the tracer that is being attached."""
     _last: list[Callable[[bool], None]] = field(default_factory=list)
+    _last_tried: list[Callable[[], None]] = field(default_factory=list)
 
     def run_statistics(self) -> dict[str, tuple[int, int]]:
         """Return (runs, nanoseconds) by function, added up where several programs are of one; nothing where the kernel does not count."""
@@ -87,6 +88,18 @@ class Attached:
                 row.update(status="failed", reason=error.message)
 
         self._last.append(run)
+        self._last_tried.append(partial(program.put, "detached", 0, 0))
+        self._last_tried.append(partial(program.try_iterator, probe.function, probe.hook))
+
+    def try_the_rest(self) -> None:
+        """Ask the kernel for all that it is asked for until the end, which changes nothing. Raise OSError or RecorderError where it refuses."""
+        for table in self.tables:
+            table.read_counters()
+        for dropper in self.droppers:
+            dropper.read()
+        self.run_statistics()
+        for attempt in self._last_tried:
+            attempt()
 
     def detach(self) -> None:
         """Detach every probe, and write down what had not ended; counters stay readable."""

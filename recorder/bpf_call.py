@@ -185,13 +185,13 @@ def open_program(number: int) -> int:
 
 
 def program_name(number: int) -> str:
-    """Return the name of the program of that number; "?" where it has none or has gone."""
+    """Return the name of the program of that number; empty where it has none or has gone, or to ask, which takes CAP_SYS_ADMIN, is not ours."""
     try:
         fd = open_program(number)
     except OSError:
-        return "?"
+        return ""
     try:
-        return _info(fd)[_PROG_NAME].split(b"\0")[0].decode("utf-8", "replace") or "?"
+        return _info(fd)[_PROG_NAME].split(b"\0")[0].decode("utf-8", "replace")
     finally:
         os.close(fd)
 

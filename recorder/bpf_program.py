@@ -120,6 +120,10 @@ class BpfProgram:
             if run is not None:
                 os.close(run)
 
+    def try_iterator(self, function: str, over_map: str) -> None:
+        """Do all of :meth:`run_iterator` but running it: raise OSError if refused."""
+        os.close(bpf_call.open_iterator(self._functions[function], self.maps[over_map]))
+
     def run_statistics(self) -> dict[str, tuple[int, int]]:
         """Return (runs, nanoseconds) by function since it was loaded; zeros unless :func:`bpf_call.enable_statistics` is in force."""
         counts = {name: bpf_call.program_runs(fd) for name, fd in self._functions.items()}

@@ -222,6 +222,8 @@ def record(
 
     wanted_drops = drops.parse(drop or [], drop_after, drop_for, xdp_mode, duration)
     privilege.require(drops=bool(wanted_drops))
+    for line in privilege.costs():
+        console.say(line)
     if wanted_drops:
         drops.check(wanted_drops, force)
     from recorder.session import Options, default_output
@@ -244,6 +246,7 @@ def record(
         ),
         drops=wanted_drops,
         command=tuple(command or []),
+        gives_up=True,
     )
     result = _run(options, print_events)
     if result.failure:
@@ -265,6 +268,9 @@ def _open_standard_streams() -> None:
 
 def main() -> None:
     """Run ``record``."""
+    from recorder.giving_up import without_threads
+
+    without_threads()
     _open_standard_streams()
     try:
         app(prog_name="record")

@@ -21,6 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from analyzer import landlock
 from recorder.errors import Exit, RecorderError
 from recorder.schema import FORMAT, MANIFEST, TABLES, Table, arrow_schema
 from recorder.segment import RECORDER, Segment
@@ -110,6 +111,16 @@ class RecordingFolder:
         self._replaced = self.path.with_name(f".{self.path.name}.{self.recording_id}")
         self.path.rename(self._replaced)
         self.path.mkdir(0o700)
+
+    def needs(self) -> frozenset[str]:
+        """Return the capabilities that writing and removing take: where the folder, or what is around it, is another user's."""
+        around = self.path.absolute().parent.stat().st_uid
+        return frozenset({"CAP_CHOWN", "CAP_DAC_OVERRIDE"} if self._owner or around != os.geteuid() else ())
+
+    def places(self) -> list[landlock.Rule]:
+        """Return where is written until the end. Around it folders are put back, or removed, when nothing comes of the recording."""
+        around = (self.path.absolute().parent, landlock.MAKE_DIR | landlock.REMOVE_DIR)
+        return [around, *((path, landlock.WRITE) for path in (self.path, self._replaced) if path)]
 
     def _hand_over(self, fd: int) -> None:
         if self._owner:

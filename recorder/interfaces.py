@@ -74,7 +74,8 @@ def find(name: str, known: dict[str, Interface]) -> Interface:
 def require_free(interface: Interface) -> None:
     """Raise RecorderError (exit 70) where an XDP program is on ``interface`` already, and name it. Nothing is ever displaced."""
     if interface.programs:
-        there = ", ".join(f"{program} ({bpf_call.program_name(program)})" for program in interface.programs)
+        named = [(program, bpf_call.program_name(program)) for program in interface.programs]
+        there = ", ".join(f"{program} ({name})" if name else str(program) for program, name in named)
         hint = f"it stays where it is. See: bpftool prog show id {interface.programs[0]}; to remove it: ip link set {interface.name} xdp off"
         raise RecorderError(f"{interface.name} has an XDP program already: id {there}", hint, Exit.BPF)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from functools import cache
@@ -10,8 +11,37 @@ from pathlib import Path
 from recorder.errors import Exit, RecorderError
 
 # linux/capability.h
-CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24, "CAP_PERFMON": 38, "CAP_BPF": 39}
+CAPABILITIES = {
+    "CAP_CHOWN": 0,
+    "CAP_DAC_OVERRIDE": 1,
+    "CAP_DAC_READ_SEARCH": 2,
+    "CAP_KILL": 5,
+    "CAP_NET_ADMIN": 12,
+    "CAP_SYS_PTRACE": 19,
+    "CAP_SYS_ADMIN": 21,
+    "CAP_SYS_RESOURCE": 24,
+    "CAP_PERFMON": 38,
+    "CAP_BPF": 39,
+}
 
+PURPOSES = {
+    "CAP_BPF": "make maps and load programs",
+    "CAP_PERFMON": "read kernel memory and attach to tracepoints",
+    "CAP_DAC_READ_SEARCH": "read what only root may: tracefs, for accepted connections, and files of container runtimes",
+    "CAP_SYS_PTRACE": "read which program other users' processes run, for the process table",
+    "CAP_SYS_ADMIN": "time BPF programs, for the cost table, look into other network namespaces, and mount tracefs where it is not",
+    "CAP_NET_ADMIN": "attach XDP programs, which drops need",
+}
+"""What recording does with each; without the first two there is none."""
+
+STAND_INS = {"CAP_BPF": "CAP_SYS_ADMIN", "CAP_PERFMON": "CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH": "CAP_DAC_OVERRIDE"}
+"""Capabilities that have all the rights of another."""
+
+_COSTS = {
+    "CAP_DAC_READ_SEARCH": "accepted connections are not recorded, nor what connect(2) returned; containers have no names and images",
+    "CAP_SYS_PTRACE": "of other users' processes that were there before, the program (exe) is not known",
+    "CAP_SYS_ADMIN": "BPF programs are not timed; in other network namespaces only sockets that a process holds are found",
+}
 
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of linux/proc_ns.h
 
@@ -45,6 +75,15 @@ def missing(drops: bool = False) -> list[str]:
     if "CAP_SYS_ADMIN" in have:
         return []
     return [name for name in ("CAP_BPF", "CAP_PERFMON", *(["CAP_NET_ADMIN"] if drops else [])) if name not in have]
+
+
+def costs() -> list[str]:
+    """Return, a line for each capability that is not in force and that recording can do without, what is then missing in it."""
+    have = effective()
+    lacking = [name for name in _COSTS if name not in have and STAND_INS.get(name) not in have]
+    if os.geteuid() == 0 and "CAP_DAC_READ_SEARCH" in lacking:  # most of these files are its own
+        lacking.remove("CAP_DAC_READ_SEARCH")
+    return [f"without {name}: {_COSTS[name]}" for name in lacking]
 
 
 def require(drops: bool = False) -> None:

@@ -148,6 +148,11 @@ class Samples(threading.Thread):
         if self._droppers and not self._after_ns:
             self._attach()
 
+    @property
+    def waits(self) -> bool:
+        """Whether something is still to be attached."""
+        return bool(self._droppers) and self._opened_ns is None
+
     def begin(self, start_ns: int, put_rows: Callable[[str, list[Row]], None], on_change: Callable[[], None]) -> None:
         """Start the thread; ``on_change`` is called when something was attached or detached, or failed."""
         self._start_ns = self._covered_ns = start_ns

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-from recorder import clocks
+from recorder import clocks, giving_up
 from recorder.attach import Attached, attach
 from recorder.child import Child
 from recorder.decode import Block
@@ -52,6 +52,8 @@ class Options:
     filters: Filters = field(default_factory=Filters)
     drops: Drops = field(default_factory=Drops)
     command: tuple[str, ...] = ()
+    gives_up: bool = False
+    """This process is the recorder's own, and gives up the privileges that it needs no longer."""
 
 
 def default_output() -> Path:
@@ -88,6 +90,8 @@ class Session:
             window = options.drops.after, options.drops.length
             self._samples = Samples(self.attached.droppers, window, self._clock.offset_ns, self.attached.probes, self._folder.rows.__getitem__)
             self._samples.attach_first()  # last of all: who asked for it is told before that everything else works
+            if options.gives_up:
+                self._give_up()
             self._start_ns = clocks.boottime_ns()
             self._write_state(None, None, clean=False)
             self._writer.put_rows("clock", [asdict(self._clock)])
@@ -97,6 +101,20 @@ class Session:
         except BaseException:
             self._undo()
             raise
+
+    def _give_up(self) -> None:
+        """Give up the privileges that only attaching takes. The command was made before, and keeps all."""
+        assert self.attached is not None
+        # What is decoded with a look at other users' processes is decoded now: the processes and containers that were there before.
+        Rings(self.attached.tables, self._writer).empty()
+        kept = {*giving_up.needed(self.attached.try_the_rest), *self._folder.needs()}
+        if "container" in self.options.tracers:  # whose names are in files that only root can read
+            kept.add("CAP_DAC_READ_SEARCH")
+        if self._child:  # which may become another user's, and still gets signals
+            kept.add("CAP_KILL")
+        if self._samples.waits:
+            kept.add("CAP_NET_ADMIN")
+        giving_up.give_up(kept, self._folder.places())
 
     def _undo(self) -> None:
         """Leave nothing of a recording that never began."""

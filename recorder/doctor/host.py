@@ -21,14 +21,6 @@ SYS = Path("/sys")
 # PROC_USER_INIT_INO of linux/proc_ns.h: the same on every host.
 INITIAL_USER_NAMESPACE = 0xEFFFFFFD
 
-_PURPOSES = {
-    "CAP_BPF": "make maps and load programs",
-    "CAP_PERFMON": "read kernel memory and attach to tracepoints",
-    "CAP_NET_ADMIN": "attach XDP programs, which drops need",
-    "CAP_SYS_ADMIN": "time BPF programs, for the cost table, and mount tracefs where it is not",
-    "CAP_SYS_PTRACE": "read which program other users' processes run, for the process table",
-}
-
 
 def kernel() -> Iterator[Check]:
     """Say which kernel this is; nothing follows from its version, features are looked for one by one."""
@@ -67,14 +59,14 @@ def capabilities(btf: Btf | None) -> Iterator[Check]:
     """Look which capabilities this process has, and say what each is for."""
     have = privilege.effective()
     own = in_initial_user_namespace()
-    for name, purpose in _PURPOSES.items():
+    for name, purpose in privilege.PURPOSES.items():
         required = name in ("CAP_BPF", "CAP_PERFMON")
         if not own:
             text, status = f"in force in this user namespace only, and it takes the host's to {purpose}", Status.MISSING
         elif name in have:
             text, status = f"in force, to {purpose}", Status.OK
-        elif required and "CAP_SYS_ADMIN" in have:
-            text, status = f"CAP_SYS_ADMIN stands for it, to {purpose}", Status.OK
+        elif (other := privilege.STAND_INS.get(name)) in have:
+            text, status = f"{other} stands for it, to {purpose}", Status.OK
         else:
             text, status = f"not in force; it takes it to {purpose}", Status.MISSING
         fix = _capability_fix(name, own) if status is Status.MISSING else ""

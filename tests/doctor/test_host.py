@@ -132,6 +132,7 @@ def test_each_capability_is_told_with_what_it_is_for(a_host: Host, monkeypatch: 
         "CAP_NET_ADMIN",
         "CAP_SYS_ADMIN",
         "CAP_SYS_PTRACE",
+        "CAP_DAC_READ_SEARCH",
     }
     assert {name for name, check in checks.items() if check.code is Exit.PERMISSION} == {"CAP_BPF", "CAP_PERFMON"}
     assert all(check.fix for check in checks.values() if check.status is Status.MISSING)

@@ -176,7 +176,8 @@ def test_a_program_that_came_before_the_window_ends_the_recording(tmp_path: Path
         program_id, _link = within(right, lambda: program.attach_xdp("drop_packets", index, "native"))
         assert running.await_end() == 70
         assert len(ping(left, "10.77.0.2", 3).answered) == 3
-    assert f"error: right has an XDP program already: id {program_id} (drop_packets)" in running.said()
+    # Its name would take CAP_SYS_ADMIN, which was given up by then.
+    assert f"error: right has an XDP program already: id {program_id}\n" in running.said()
     recording = Recording(tmp_path / "r.bpftape")
     found = probe(recording, "right")
     assert (found["status"], found["attached_ns"], found["detached_ns"]) == ("failed", None, None)
@@ -248,4 +249,4 @@ def test_kernel_names_programs() -> None:
     with loaded("icmp") as (program, _):
         program_id = bpf_call.program_id(program.load("drop_packets", bpf_call.XDP))
         assert bpf_call.program_name(program_id) == "drop_packets"
-    assert bpf_call.program_name(2**31 - 1) == "?"
+    assert bpf_call.program_name(2**31 - 1) == ""
