@@ -28,6 +28,7 @@ _SYSTEM = (
     "/proc/sys/vm/overcommit_memory",
     "/sys/devices/system/cpu",
     "/sys/fs/cgroup",
+    "/usr/share/locale",
     "/usr/share/terminfo",
     "/usr/share/zoneinfo",
 )

@@ -74,7 +74,18 @@ def test_the_source_archive_holds_what_the_tests_need(archives: Path) -> None:
     (path,) = archives.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
-    expected = files("fixtures/**/*", "tests/**/*", "packaging/*", "Makefile", "LICENSE", "README.md", "CONTRIBUTING.md", ".ci/run", "pyproject.toml")
+    expected = files(
+        "fixtures/**/*",
+        "tests/**/*",
+        "packaging/*",
+        "Makefile",
+        "LICENSE",
+        "README.md",
+        "SECURITY.md",
+        "CONTRIBUTING.md",
+        ".ci/run",
+        "pyproject.toml",
+    )
     assert any(name.startswith("fixtures/") for name in expected)
     assert expected - names == set()
 
