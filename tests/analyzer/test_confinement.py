@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from analyzer import landlock
+from analyzer.packing import pack
 from tests.analyzer.conftest import run
 from tests.support import REPO
 
@@ -151,6 +152,8 @@ def test_the_recording_and_the_spill_folder_are_what_is_left(names: dict[str, st
     assert attempt(copy, [["sql", read], ["python", made]]) == [["got", "[[(True,)]]"], ["got", "7"]]
 
 
+DEMO = REPO / "fixtures" / "demo.bpftape"
+
 # What each command needs to open beside the recording. Tests elsewhere run most verbs in their own process, where nothing is given up.
 HONEST = {
     "output": ["analyzer.cli", "overview", "{recording}", "-o", "made.csv", "--format", "csv"],
@@ -164,6 +167,9 @@ HONEST = {
     "replay": ["recorder.bpftape", "replay", "--speed", "max", "{recording}"],
     "diff": ["recorder.bpftape", "diff", "{recording}", "{recording}"],
     "pack": ["recorder.bpftape", "pack", "{recording}", "-o", "made.bpftape.zip"],
+    "unpack": ["recorder.bpftape", "unpack", "{packed}", "-o", "."],
+    "merge": ["recorder.bpftape", "merge", "{recording}", "{demo}", "-o", "made.bpftape"],
+    "sql": ["recorder.bpftape", "sql", "{recording}"],
     "share": ["recorder.bpftape", "share", "{recording}", "-o", "made.bpftape", "--key", "key"],
     "recover": ["recorder.bpftape", "recover", "{recording}"],
     **{
@@ -172,13 +178,21 @@ HONEST = {
 }
 
 
+def test_each_verb_that_reads_recordings_is_tried() -> None:
+    modules = {path.stem for folder in ("analyzer", "recorder") for path in (REPO / folder / "verbs").glob("[!_]*.py")}
+    assert modules - {words[1] for words in HONEST.values()} == {"doctor", "new_report", "schema"}
+
+
+@needs_landlock
 @pytest.mark.parametrize("name", HONEST)
 def test_what_a_command_needs_is_left_to_it(name: str, copy: Path, tmp_path: Path) -> None:
-    module, *words = (word.format(recording=copy, folder=copy.parent) for word in HONEST[name])
+    packed = pack(copy, tmp_path / "packed.bpftape.zip")
+    module, *words = (word.format(recording=copy, folder=copy.parent, packed=packed, demo=DEMO) for word in HONEST[name])
     here, spill = tmp_path / "here", tmp_path / "tmp"
     here.mkdir()
     spill.mkdir()
-    done = run(module, *words, cwd=here, env={"TMPDIR": str(spill)})
+    done = run("tests.analyzer.confined", module, *words, cwd=here, env={"TMPDIR": str(spill)})
+    assert "was confined\n" in done.stderr
     assert done.returncode in (0, 1 if name == "junit" else 0), done.stderr
     assert "denied" not in done.stderr + done.stdout
     assert [word for word in words if word.startswith(("made", "key")) and not (here / word).exists()] == []
