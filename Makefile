@@ -7,10 +7,10 @@ BENCH_ARGS ?=
 export PREFIX DESTDIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench install uninstall clean
+.PHONY: help setup demo test test-install lint bench install uninstall clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv with record, analyze and bpftape in .venv/bin; as root, install what the distribution must provide
 	@packaging/setup.sh
@@ -20,6 +20,11 @@ demo: setup ## record this machine for 10 s (as root) and print reports of it
 
 test: setup ## run all tests; as root those on the real kernel, too (PYTEST_ARGS='-k name')
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+test-install: setup ## install into a clean Debian, remove it, and look for what is left (as root)
+	@[ "$$(id -u)" = 0 ] || { echo "test-install needs root. Type: sudo make test-install" >&2; exit 77; }
+	@packaging/system-packages.sh test-install
+	unshare --mount .venv/bin/python -m pytest tests/packaging/clean_tree.py $(PYTEST_ARGS)
 
 lint: setup ## check style and types
 	.venv/bin/ruff check .

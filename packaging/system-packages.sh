@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install what only the distribution can provide, or say which command does. Quick when nothing is missing.
-# Usage: system-packages.sh run|test|bench    what the installed commands need; that and what the tests need; all
+# Usage: system-packages.sh run|test|test-install|bench    what the installed commands need; that and what the tests need; what the test of installing needs; all
 set -eu
 
 # One line a need: for what, the command (or file, or module) whose presence shows it, then the packages of Debian, Fedora, Arch.
@@ -10,6 +10,7 @@ run|test|bench python3 python3 python3 python
 run|test|bench venv python3-venv python3 python
 run|test|bench bcc python3-bpfcc python3-bcc python-bcc
 test|bench strace strace strace strace
+test-install debootstrap debootstrap debootstrap debootstrap
 test|bench ip iproute2 iproute iproute2
 test|bench ping iputils-ping iputils iputils
 test|bench nft nftables nftables nftables
