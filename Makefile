@@ -19,7 +19,7 @@ demo: setup ## record this machine for 10 s (as root) and print reports of it
 	@packaging/demo.sh
 
 test: setup ## run all tests; as root those on the real kernel, too (PYTEST_ARGS='-k name')
-	.venv/bin/python -m pytest $(PYTEST_ARGS)
+	@packaging/test.sh $(PYTEST_ARGS)
 
 test-install: setup ## install into a clean Debian, remove it, and look for what is left (as root)
 	@[ "$$(id -u)" = 0 ] || { echo "test-install needs root. Type: sudo make test-install" >&2; exit 77; }
