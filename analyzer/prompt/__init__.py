@@ -11,7 +11,7 @@ from pathlib import Path
 from analyzer.cli import print_error
 from analyzer.confinement import confine
 from analyzer.errors import AnalyzerError, Exit
-from analyzer.interrupt import interruptible
+from analyzer.interrupt import interruptible, terminated
 from analyzer.prompt.commands import Quit, command
 from analyzer.prompt.split import split
 from analyzer.recording import open_recordings
@@ -62,6 +62,11 @@ class Prompt:
 
 def ask_all(paths: list[Path], form: str, timeout_s: float, asked: Asked) -> int:
     """Answer what comes on stdin over the recordings at ``paths``; return the exit code. At a terminal that is always 0: errors were seen."""
+    with terminated():  # a terminal that is closed, too
+        return _ask_all(paths, form, timeout_s, asked)
+
+
+def _ask_all(paths: list[Path], form: str, timeout_s: float, asked: Asked) -> int:
     at_terminal = sys.stdin.isatty()
     recordings = open_recordings(paths)
     # .run takes a report of the user's own, too: from here or below.

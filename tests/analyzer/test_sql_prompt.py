@@ -228,6 +228,20 @@ def test_a_prompt_without_a_place_for_its_history(terminal: Callable[[], Termina
     screen.ask(ANSWERED, ANSWER)
 
 
+@pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGTERM])
+def test_a_terminal_that_is_closed_leaves_nothing_behind(signum: int, recording: Path, state: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    screen = Terminal(recording, {"XDG_STATE_HOME": str(state), "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", "TMPDIR": str(temporary)})
+    screen.ask(ANSWERED, ANSWER)
+    assert list(temporary.iterdir()), "it has a folder for what does not fit into memory"
+    screen.child.kill(signum)
+    screen.child.expect(pexpect.EOF, timeout=PATIENCE_S)
+    screen.child.close()
+    assert screen.child.exitstatus == 128 + signum
+    assert list(temporary.iterdir()) == []
+
+
 def test_nothing_of_a_recording_steers_the_terminal(terminal: Callable[[], Terminal]) -> None:
     screen = terminal()
     screen.ask("SELECT comm FROM exec WHERE pid = 900;", r"\x1b]0;pwned\x07")
