@@ -23,6 +23,8 @@ test|bench nginx nginx nginx nginx
 test|bench chromium chromium chromium chromium
 test|bench chromedriver chromium-driver chromedriver chromium
 bench cc gcc gcc gcc
+bench bpftrace bpftrace bpftrace bpftrace
+bench tcpconnect-bpfcc bpfcc-tools bcc-tools bcc-tools
 bench xdp-filter xdp-tools xdp-tools xdp-tools
 bench /usr/include/stdio.h libc6-dev glibc-devel glibc
 NEEDS
