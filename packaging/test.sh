@@ -5,8 +5,7 @@ set -u
 cd "$(dirname "$0")/.."
 nothing=5 # pytest's status when no test was selected
 
-# That kernel tests must not be skipped is the second run's business: the first one has none.
-env -u BPFTAPE_REQUIRE_KERNEL .venv/bin/python -m pytest -m "not kernel" --numprocesses auto --dist loadfile "$@"
+.venv/bin/python -m pytest -m "not kernel" --numprocesses auto --dist loadfile "$@"
 plain=$?
 .venv/bin/python -m pytest -m kernel "$@"
 kernel=$?

@@ -21,7 +21,7 @@ CAPABLE = "import tests.kernel_gate\ntests.kernel_gate.missing = lambda: None\n"
 INCAPABLE = "import tests.kernel_gate\ntests.kernel_gate.missing = lambda: 'needs root'\n"
 
 
-def run(folder: Path, tests: dict[str, str], machine: str, required: str) -> tuple[int, str]:
+def run(folder: Path, tests: dict[str, str], machine: str, required: str, *arguments: str) -> tuple[int, str]:
     """Run pytest with the plugin over ``tests`` (text by path) below ``folder``; return its exit code and output."""
     for name, text in tests.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def run(folder: Path, tests: dict[str, str], machine: str, required: str) -> tup
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = kernel\naddopts = --strict-markers\n")
     environment = {**os.environ, "PYTHONPATH": str(REPO), "BPFTAPE_REQUIRE_KERNEL": required}
     environment.pop("PYTEST_ADDOPTS", None)
-    command = [sys.executable, "-m", "pytest", "-rs", "-p", "tests.kernel_gate", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    command = [sys.executable, "-m", "pytest", "-rs", "-p", "tests.kernel_gate", "-p", "no:cacheprovider", "--import-mode=importlib", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout + done.stderr
 
@@ -72,6 +72,13 @@ def test_a_run_without_a_kernel_test_fails_where_they_are_required(tmp_path: Pat
     code, output = run(tmp_path, tests, CAPABLE, "1")
     assert (code, "no kernel test passed" in output) == (1, True)
     assert run(tmp_path, tests, CAPABLE, "0")[0] == 0
+
+
+def test_a_run_of_all_other_tests_needs_no_kernel_test_and_still_knows_what_is_required(tmp_path: Path) -> None:
+    tests = {"tests/test_a.py": "from tests.kernel_gate import required\ndef test_one(): assert required()\n", "tests/kernel/test_b.py": PASSES}
+    code, output = run(tmp_path, tests, CAPABLE, "1", "-m", "not kernel")
+    assert (code, "no kernel test passed" in output) == (0, False), output
+    assert run(tmp_path, tests, CAPABLE, "1", "-m", "nothing")[0] != 0
 
 
 def test_golden_files_are_not_written_in_ci() -> None:

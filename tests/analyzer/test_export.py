@@ -11,14 +11,13 @@ from typing import Any
 
 import duckdb
 import pytest
+from perfetto.protos.perfetto.trace import perfetto_trace_pb2
 
 from analyzer.schema import columns
 from recorder.schema import TABLES
 from tests.analyzer.conftest import error_of, run
 from tests.rows import read_rows, write_recording
 from tests.support import REPO
-
-perfetto_trace_pb2 = pytest.importorskip("perfetto.protos.perfetto.trace.perfetto_trace_pb2")
 
 ROWS = read_rows()
 FORMS = {"csv": ".csv", "jsonl": ".jsonl", "duckdb": ".duckdb", "perfetto": ".perfetto-trace"}
