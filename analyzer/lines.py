@@ -27,11 +27,15 @@ def _exit(row: Row) -> str:
     return f"{how} after {row['duration_ns'] / 1e9:.3f} s"
 
 
+def endpoint(address: str | None, port: int | None, zone: str = "") -> str:
+    """Return one end of a connection as URLs have it, IPv6 in brackets; what is not known is a question mark."""
+    text = "?" if address is None else address
+    return (f"[{text}{zone}]" if ":" in text else text) + f":{'?' if port is None else port}"
+
+
 def _end(row: Row, address: str, port: str) -> str:
-    """Return one end of a connection as URLs have it: IPv6 in brackets."""
-    text = "?" if row[address] is None else row[address]
     zone = f"%{row['scope_id']}" if row["scope_id"] and row[f"{address}_scope"] == "link_local" else ""
-    return (f"[{text}{zone}]" if ":" in text else text) + f":{'?' if row[port] is None else row[port]}"
+    return endpoint(row[address], row[port], zone)
 
 
 def _ends(row: Row, arrow: str) -> str:

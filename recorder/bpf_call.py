@@ -232,6 +232,7 @@ def enable_statistics() -> int | None:
     return None
 
 
+@cache
 def possible_cpus() -> int:
     """Return how many values an entry of a per-CPU map has: one for each CPU that this machine may ever have."""
     last = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from recorder.schema import TABLES
+from analyzer.lines import endpoint
 
 if TYPE_CHECKING:
     from analyzer.sandbox import Sandbox
@@ -157,7 +157,7 @@ def connects(sandbox: Sandbox) -> Iterator[Slices]:
 def _connect(row: tuple[Any, ...]) -> Slice:
     _, _, from_ns, to_ns, saddr, sport, daddr, dport, outcome, errno, latency_ns = row
     details = {"outcome": outcome, "errno": errno, "latency_ns": latency_ns, "saddr": saddr, "sport": sport}
-    return Slice(from_ns, to_ns, f"{_end(daddr, dport)} {outcome}", "tcp_connect", _known(details))
+    return Slice(from_ns, to_ns, f"{endpoint(daddr, dport)} {outcome}", "tcp_connect", _known(details))
 
 
 def connections(sandbox: Sandbox) -> Iterator[Slices]:
@@ -170,15 +170,14 @@ def _connection(row: tuple[Any, ...]) -> Slice:
     _, _, from_ns, to_ns, saddr, sport, daddr, dport, direction, sent, received, retransmits, srtt_us, errno = row
     details = {"direction": direction, "bytes_sent": sent, "bytes_received": received, "retransmits": retransmits, "srtt_us": srtt_us}
     details |= {"errno": errno, "saddr": saddr, "sport": sport}
-    return Slice(from_ns, to_ns, _end(daddr, dport), "tcp_close", _known(details))
+    return Slice(from_ns, to_ns, endpoint(daddr, dport), "tcp_close", _known(details))
 
 
 def counters(sandbox: Sandbox) -> Iterator[Counter]:
     """Yield events and losses a second by table, and packets dropped a second by rule."""
     yield from _rates(_stream(sandbox, _EVENTS), "events of {}", "1/s")
     yield from _rates(_stream(sandbox, _LOSSES), "LOST of {}", "1/s")
-    if "xdp_drop" in TABLES:
-        yield from _rates(_stream(sandbox, _DROPS), "dropped by {}", "packets/s")
+    yield from _rates(_stream(sandbox, _DROPS), "dropped by {}", "packets/s")
 
 
 def _rates(rows: Iterator[tuple[Any, ...]], name: str, unit: str) -> Iterator[Counter]:
@@ -196,11 +195,6 @@ def _steps(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, float]]:
         end_ns = ts_ns + interval_ns
     if end_ns is not None:
         yield end_ns, 0.0
-
-
-def _end(address: str | None, port: int | None) -> str:
-    host = "?" if address is None else f"[{address}]" if ":" in address else address
-    return f"{host}:{'?' if port is None else port}"
 
 
 def _known(details: Mapping[str, object]) -> dict[str, object]:
