@@ -109,6 +109,13 @@ def check_format(name: str, output: str | None) -> None:
         raise AnalyzerError(f"{name} is not for a terminal.", "--output FILE, or | COMMAND")
 
 
+def json_format(json: bool, name: str) -> str:
+    """Return the format that ``--json`` asks for, where a command has ``--format``, too; raise AnalyzerError where that asks for another one."""
+    if json and name not in ("table", "json"):
+        raise AnalyzerError(f"--json and --format {name} are two formats.", "Give one of them.")
+    return "json" if json else name
+
+
 def seconds(text: str) -> float:
     """Return the length of time that ``text`` is, in seconds; raise AnalyzerError where it is none."""
     try:

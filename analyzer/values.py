@@ -15,6 +15,7 @@ from analyzer.result import Result
 _PLAIN = frozenset(["BOOLEAN", "VARCHAR", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"])
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
+_INDENTING = json.JSONEncoder(allow_nan=False, indent=2)
 
 
 def to_json(value: Any) -> Any:
@@ -54,6 +55,11 @@ def to_text(value: Any) -> str:
 def json_text(value: Any) -> str:
     """Return what JSON has as one line of visible ASCII: the module json leaves DEL as it is."""
     return _ENCODER.encode(value).replace("\x7f", r"\u007f")
+
+
+def json_document(value: Any) -> str:
+    """Return any value as JSON that people can read, too: indented, and of visible ASCII."""
+    return _INDENTING.encode(to_json(value)).replace("\x7f", r"\u007f")
 
 
 def objects(result: Result) -> Iterator[dict[str, Any]]:

@@ -31,7 +31,7 @@ def as_json(found: Verified) -> dict[str, Any]:
 
 def missing_json(missing: Sequence[Missing], offset_ns: int | None) -> list[dict[str, Any]]:
     """Return what a recording does not have as what JSON has."""
-    return [asdict(item) | {"from": utc(item.from_ns, offset_ns), "to": utc(item.to_ns, offset_ns)} for item in missing]
+    return [asdict(item) | {"from_ts": iso(item.from_ns, offset_ns), "to_ts": iso(item.to_ns, offset_ns)} for item in missing]
 
 
 def as_text(found: Verified) -> str:
@@ -85,6 +85,11 @@ def utc(boottime_ns: int, offset_ns: int | None) -> str:
     except OverflowError:
         return ""
     return f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03}"
+
+
+def iso(boottime_ns: int, offset_ns: int | None) -> str | None:
+    """Return the same as JSON has it, None where it is not known."""
+    return utc(boottime_ns, offset_ns).replace(" ", "T") or None
 
 
 def count(number: int, what: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 from analyzer.confinement import confine
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.merged import Part
-from analyzer.output import say
 from analyzer.progress import Advance, progress
 from analyzer.recording import places
+from analyzer.tell import tell
 from analyzer.text import printable
 from analyzer.verify import Finding, State, Verified, total_bytes, verify
 from analyzer.verify_text import as_json, as_text, hint
@@ -50,15 +50,13 @@ def _verified(path: Path, part: Part | None, advance: Advance, decode: bool) -> 
     return found
 
 
-def _print(found: list[Verified], errors: list[tuple[Path, AnalyzerError]], json: bool) -> None:
-    if json:
-        from json import dumps
+def _unread(path: Path, error: AnalyzerError) -> dict[str, Any]:
+    return {"recording": str(path), "state": "unreadable", "damaged": True, "error": error.message}
 
-        items: list[dict[str, Any]] = [as_json(item) for item in found]
-        items += [{"recording": str(path), "state": "unreadable", "damaged": True, "error": error.message} for path, error in errors]
-        say(dumps(items, indent=2))
-    elif found:
-        say("\n".join(map(as_text, found)))
+
+def _print(found: list[Verified], errors: list[tuple[Path, AnalyzerError]], json: bool) -> None:
+    if found or json:
+        tell(json, lambda: [*map(as_json, found), *(_unread(*item) for item in errors)], lambda: "\n".join(map(as_text, found)))
     for _, error in errors:
         print(f"error: {printable(error.message)}", file=sys.stderr)
     for item in found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analyzer.text import printable
-from analyzer.verify_text import count, missing_json, missing_lines, utc
+from analyzer.verify_text import count, iso, missing_json, missing_lines, utc
 from recorder.recover import Recovered
 
 
@@ -17,7 +17,7 @@ def as_json(done: Recovered) -> dict[str, Any]:
         **{name: getattr(done, name) for name in ("taken_in", "rows", "put_out", "left", "manifest")},
         "counted_as_lost": missing_json(done.counted, done.offset_ns),
         "missing": missing_json(done.missing, done.offset_ns),
-        "covered_to": None if done.covered_to_ns is None else utc(done.covered_to_ns, done.offset_ns),
+        "covered_to_ts": None if done.covered_to_ns is None else iso(done.covered_to_ns, done.offset_ns),
     }
 
 

@@ -1,7 +1,8 @@
 """The verbs of ``bpftape`` that need no privileges: one module a verb, found by its place.
 
 The module ``new_report`` has a function of that name, which becomes the verb ``new-report``, and ``EXAMPLES`` for its ``--help``: what somebody
-wants, and what to type for it. All modules are imported at each start, so heavy imports belong inside of the functions. The recorder adds its
+wants, and what to type for it. With ``--json`` a verb prints one JSON document by :func:`analyzer.tell.tell`, or a line for each row where these come
+one by one. All modules are imported at each start, so heavy imports belong inside of the functions. The recorder adds its
 own verbs, those that need its code, to the same app: ``recorder/verbs/``.
 """
 
@@ -15,6 +16,13 @@ from typing import Annotated
 import typer
 
 from analyzer.examples import examples
+
+WITHOUT_JSON = {
+    "export": "makes files for other tools, and says so on stderr",
+    "new-report": "makes a text for people, whose name they gave",
+    "sql": "has many answers, each of which --format json or jsonl writes",
+}
+"""The verbs that have no ``--json``, and why."""
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", help="Work with recordings, and with the machine that makes them."

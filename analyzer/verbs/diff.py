@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from analyzer.options import Format
+from analyzer.options import Format, Json
 
 EXAMPLES = {
     "What has changed since last week": "bpftape diff lastweek.bpftape today.bpftape",
     "Only where programs connect to, for a review": "bpftape diff a.bpftape b.bpftape --only destinations --format md",
-    "Everything that was compared, for a script": "bpftape diff a.bpftape b.bpftape --all --format json | jq '.rows[] | select(.certain)'",
+    "Everything that was compared, for a script": "bpftape diff a.bpftape b.bpftape --all --json | jq '.rows[] | select(.certain)'",
 }
 
 
@@ -25,6 +25,7 @@ def diff(
     times: Annotated[float, typer.Option("--times", help="Smallest change of a rate or latency that counts.")] = 1.5,
     p: Annotated[float, typer.Option("--p", help="Largest probability that a change of a rate or latency is chance.")] = 0.01,
     everything: Annotated[bool, typer.Option("--all", help="Show what is the same, too.")] = False,
+    json: Json = False,
 ) -> None:
     """Show what is new, gone or changed in one recording compared with another: programs, who starts them, destinations, failures, latencies.
 
@@ -33,5 +34,6 @@ def diff(
     """
     from analyzer.diff.run import Request
     from analyzer.diff.run import diff as show
+    from analyzer.run import json_format
 
-    show(Request(a, b, form, output, only or (), times, p, everything))
+    show(Request(a, b, json_format(json, form), output, only or (), times, p, everything))

@@ -12,23 +12,21 @@ EXAMPLES = {
 
 def info(recording: RecordingOrNewest = None, json: Json = False) -> None:
     """Show what a recording is: host, window, tables, losses, probes, and what recording cost. Of a merged one: its parts, and their clocks."""
-    from json import dumps
-
     from analyzer.confinement import confine
     from analyzer.info import as_json, as_text, gather
     from analyzer.merge.summary import as_json as parts_json
     from analyzer.merge.summary import as_text as parts_text
     from analyzer.merge.summary import is_merged
-    from analyzer.output import say
     from analyzer.recording import open_recordings
     from analyzer.run import newest
     from analyzer.sandbox import open_sandbox
+    from analyzer.tell import tell
 
     recordings = open_recordings([recording or newest()])
     if is_merged(recordings):
-        say(dumps(parts_json(recordings), indent=2) if json else parts_text(recordings))
+        tell(json, lambda: parts_json(recordings), lambda: parts_text(recordings))
         return
     confine([opened.path for opened in recordings])
     with open_sandbox(recordings) as sandbox:
         found = gather(sandbox)
-    say(dumps(as_json(found), indent=2) if json else as_text(found))
+    tell(json, lambda: as_json(found), lambda: as_text(found))

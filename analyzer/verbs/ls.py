@@ -24,17 +24,14 @@ def ls(
 
     from analyzer.confinement import confine
     from analyzer.listing import as_json, as_text, list_folder
-    from analyzer.output import open_output, say
+    from analyzer.output import open_output
+    from analyzer.tell import tell
     from analyzer.text import printable
 
     confine([folder, *(path for path in folder.glob("*") if path.is_symlink())])
     found = list_folder(folder)
-    if json:
-        from json import dumps
-
-        say(dumps(as_json(found), indent=2))
-    elif found:
-        with open_output(None) as (out, width):
-            out.write(as_text(found, width) + "\n")
+    if found or json:
+        with open_output(None) as (_, width):
+            tell(json, lambda: as_json(found), lambda: as_text(found, width))
     else:
         print(f"There is no recording in {printable(str(folder.absolute()))}. To make one: sudo record --duration 10", file=sys.stderr)

@@ -36,12 +36,7 @@ def merge(
     from analyzer.merge.run import Request
     from analyzer.merge.run import merge as make
     from analyzer.merge.summary import as_json, as_text
-    from analyzer.output import say
+    from analyzer.tell import tell
 
     made, notes = make(Request(recordings, output, within))
-    if json:
-        from json import dumps
-
-        say(dumps(as_json(made, notes), indent=2))
-    else:
-        say(as_text(made, notes))
+    tell(json, lambda: as_json(made, notes), lambda: as_text(made, notes))

@@ -26,18 +26,14 @@ def pack(
     Each segment is held against its checksum on the way. It is packed as it is: to send one out of the house, share it first.
     """
     from analyzer.confinement import confine
-    from analyzer.output import say
     from analyzer.packing import pack as run
     from analyzer.progress import progress
+    from analyzer.tell import tell
     from analyzer.text import printable
     from analyzer.verify import total_bytes
 
     confine([recording], [output or recording])
     with progress("packing", total_bytes(recording)) as advance:
         made = run(recording, output, advance)
-    if json:
-        from json import dumps
-
-        say(dumps({"packed": str(made), "bytes": made.stat().st_size}, indent=2))
-    else:
-        say(f"{printable(str(made))} is made, {made.stat().st_size:,} bytes. Next: analyze overview {printable(str(made))}")
+    size, name = made.stat().st_size, printable(str(made))
+    tell(json, lambda: {"packed": str(made), "bytes": size}, lambda: f"{name} is made, {size:,} bytes. Next: analyze overview {name}")

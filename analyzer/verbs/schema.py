@@ -17,13 +17,8 @@ def schema(
 ) -> None:
     """Say which tables a recording has, or which columns a table has: type, meaning and unit of each. No recording is needed."""
     from analyzer import schema
-    from analyzer.output import say
+    from analyzer.tell import tell
     from recorder.schema import TABLES
 
     tables = [schema.table(table)] if table is not None else list(TABLES.values())
-    if json:
-        from json import dumps
-
-        say(dumps(schema.as_json(tables), indent=2))
-    else:
-        say(schema.explain(*tables) if table is not None else schema.listing(tables))
+    tell(json, lambda: schema.as_json(tables), lambda: schema.explain(*tables) if table is not None else schema.listing(tables))

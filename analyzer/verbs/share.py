@@ -43,7 +43,6 @@ def share(
     """
     from analyzer.confinement import confine
     from analyzer.interrupt import terminated
-    from analyzer.output import say
 
     try:
         from analyzer.share.run import Request, share
@@ -54,13 +53,9 @@ def share(
             f"share needs {error.name}, which is not installed.", "Install bpftape with it: pip install 'bpftape[share]'", Exit.OUTPUT
         ) from None
     from analyzer.share.summary import as_json, as_text
+    from analyzer.tell import tell
 
     confine([recording, Path(policy), *([key] if key else [])], [output, key])
     with terminated():
         summary = share(Request(recording, output, policy, key, dry_run))
-    if json:
-        from json import dumps
-
-        say(dumps(as_json(summary), indent=2))
-    else:
-        say(as_text(summary))
+    tell(json, lambda: as_json(summary), lambda: as_text(summary))

@@ -25,18 +25,14 @@ def unpack(
     Only what belongs to a recording is ever written, and all of it below that folder. Most things need no unpacking: analyze reads packed recordings.
     """
     from analyzer.confinement import confine
-    from analyzer.output import say
     from analyzer.packing import unpack as run
     from analyzer.progress import progress
+    from analyzer.tell import tell
     from analyzer.text import printable
     from analyzer.verify import total_bytes
 
     confine([recording], [output / "made"])
     with progress("unpacking", total_bytes(recording)) as advance:
         made = run(recording, output, advance)
-    if json:
-        from json import dumps
-
-        say(dumps({"unpacked": str(made)}, indent=2))
-    else:
-        say(f"{printable(str(made))} is made. Next: analyze overview {printable(str(made))}")
+    name = printable(str(made))
+    tell(json, lambda: {"unpacked": str(made)}, lambda: f"{name} is made. Next: analyze overview {name}")

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from analyzer.options import Json
-from analyzer.output import say
+from analyzer.tell import tell
 from analyzer.text import printable
 
 EXAMPLES = {"What this host lacks, as the user who will record": "sudo bpftape doctor", "For a script": "bpftape doctor --json"}
@@ -23,11 +23,7 @@ def doctor(json: Json = False) -> None:
 
     checks = examine()
     lines = [(status, printable(line)) for status, line in as_text(checks)]
-    if json:
-        from json import dumps
-
-        say(dumps(as_json(checks), indent=2))
-    elif sys.stdout.isatty():
+    if sys.stdout.isatty() and not json:
         from rich.console import Console
         from rich.text import Text
 
@@ -39,5 +35,5 @@ def doctor(json: Json = False) -> None:
             console.print(text, soft_wrap=True)
         console.print(Text(summary(checks)), style="bold", soft_wrap=True)
     else:
-        say("\n".join([*(line for _, line in lines), summary(checks)]))
+        tell(json, lambda: as_json(checks), lambda: "\n".join([*(line for _, line in lines), summary(checks)]))
     raise typer.Exit(int(verdict(checks)))

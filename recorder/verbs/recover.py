@@ -25,8 +25,8 @@ def recover(
     a row in it is changed. Done twice it changes nothing more. A recording that is still being written is refused.
     """
     from analyzer.confinement import confine
-    from analyzer.output import say
     from analyzer.progress import progress
+    from analyzer.tell import tell
     from analyzer.verify import total_bytes
     from recorder.recover import recover as run
     from recorder.recover_text import as_json, as_text
@@ -35,9 +35,4 @@ def recover(
     confine([recording], [recording / MANIFEST])
     with progress("recovering", total_bytes(recording)) as advance:
         done = run(recording, advance)
-    if json:
-        from json import dumps
-
-        say(dumps(as_json(done), indent=2))
-    else:
-        say(as_text(done))
+    tell(json, lambda: as_json(done), lambda: as_text(done))

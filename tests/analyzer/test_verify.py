@@ -113,7 +113,7 @@ def test_one_changed_byte_is_found_and_the_rest_is_sound(copy: Path) -> None:
     (missing,) = found["missing"]
     times = [row["ts_ns"] for row in read_rows()["exec"]]
     assert (missing["table"], missing["rows"], missing["from_ns"], missing["to_ns"]) == ("exec", execs, min(times), max(times))
-    assert missing["from"].startswith("2026-01-15 12:00:0")
+    assert missing["from_ts"].startswith("2026-01-15T12:00:0")
     assert f"hint: To keep what is sound, and have what is missing counted as lost: bpftape recover {copy}" in verb("verify", copy).stderr
 
 

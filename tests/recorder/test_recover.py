@@ -109,7 +109,7 @@ def test_a_torn_segment_stays_where_it_is_and_its_rows_count_as_lost(folder: Pat
     assert (row["table"], row["tracer"], row["lost"], row["unwritten"], row["events"]) == ("exec", "clone", line["rows"], line["rows"], 0)
     kept = max(entry["last_ts_ns"] for entry in manifest(folder)[1:] if entry["table"] == "exec")  # type: ignore[type-var]
     assert row["ts_ns"] == kept
-    assert done["counted_as_lost"][0]["from"].startswith("2026-01-15 12:00:")
+    assert done["counted_as_lost"][0]["from_ts"].startswith("2026-01-15T12:00:")
     assert f"{line['rows']} of {len(read_rows()['exec'])} exec events lost" in verb("info", folder).stdout
 
 
