@@ -26,6 +26,7 @@ class Source(StrEnum):
     ITSELF = "itself"
     BOOT = "same boot"
     CONNECTIONS = "connections"
+    SYNCHRONIZED = "synchronized wall clocks"
     WALL = "wall clocks"
     BOTH = "connections and wall clocks"
 

@@ -20,7 +20,9 @@ _SLOTS = 2_000
 
 _ABOUT = """
 SELECT r.recording_id, r.host, r.boot_id, r.start_ns, r.end_ns, arg_min(c.realtime_ns - c.boottime_ns, c.boottime_ns),
-    min(c.realtime_ns - c.boottime_ns - c.width_ns), max(c.realtime_ns - c.boottime_ns + c.width_ns), max(c.boottime_ns)
+    min(c.realtime_ns - c.boottime_ns - c.width_ns), max(c.realtime_ns - c.boottime_ns + c.width_ns), max(c.boottime_ns),
+    CASE WHEN bool_and(coalesce(c.is_synchronized AND c.esterror_us > 0 AND c.maxerror_us BETWEEN 1 AND 16000000, false))
+        THEN max(c.maxerror_us) * 1000 END
 FROM recording r LEFT JOIN clock c ON c.recording_id = r.recording_id GROUP BY ALL
 """
 
@@ -83,7 +85,9 @@ class Host:
     """What a recording tells of its clocks.
 
     Its times are from ``start_ns`` to ``end_ns``. ``offset_ns`` is by what its wall clock was ahead of its CLOCK_BOOTTIME in the beginning, None
-    where no row of ``clock`` tells; ``offsets`` is between what it ever was.
+    where no row of ``clock`` tells; ``offsets`` is between what it ever was. ``error_ns`` bounds how wrong the wall clock was, where what corrects it
+    said so throughout. systemd-timesyncd says 0, also while it slews away 0.4 s (manager_adjust_clock): that is no bound, and it says the same of the
+    likely error, which NTP and PTP daemons know.
     """
 
     name: str | None
@@ -92,6 +96,7 @@ class Host:
     end_ns: int
     offset_ns: int | None
     offsets: Interval
+    error_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +125,11 @@ def _host(
     least: int | None,
     most: int | None,
     last: int | None,
+    error_ns: int | None,
 ) -> Host:
     end = max(start_ns, end_ns if end_ns is not None else last or start_ns)
     offsets = Interval() if least is None or most is None else Interval(least, most)
-    return Host(name, boot_id, start_ns, end, offset_ns, offsets)
+    return Host(name, boot_id, start_ns, end, offset_ns, offsets, error_ns)
 
 
 def connections(sandbox: Sandbox, known: Sequence[Host]) -> dict[tuple[int, int], Seen]:

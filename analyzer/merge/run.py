@@ -38,7 +38,7 @@ class Request:
 
     recordings: Sequence[Path]
     output: Path
-    within: str
+    within: str | None
 
 
 def merge(request: Request) -> tuple[list[Recording], list[str]]:
@@ -47,8 +47,8 @@ def merge(request: Request) -> tuple[list[Recording], list[str]]:
     Raises AnalyzerError for whatever the user can mend, and leaves nothing of the output: 2 for recordings that cannot be merged, 65 for one that
     cannot be read, 73 or 74 for an output that cannot be written.
     """
-    within_ns = duration(request.within)
-    if within_ns is None:
+    within_ns = duration(request.within) if request.within is not None else None
+    if request.within is not None and within_ns is None:
         raise AnalyzerError(f"--clocks-within {request.within}: that is no length of time.", "Write 250ms, 1s or 2h.")
     _check_output(request.output)
     opened = open_recordings(request.recordings)
@@ -120,7 +120,7 @@ def _take_in(recordings: Sequence[Recording], made: Path) -> None:
             copy_recording(recording, made / folder(number), advance, min(_WORKERS, os.cpu_count() or 1))
 
 
-def _aligned(recordings: Sequence[Recording], names: Sequence[str], within_ns: int) -> tuple[list[Part], list[str]]:
+def _aligned(recordings: Sequence[Recording], names: Sequence[str], within_ns: int | None) -> tuple[list[Part], list[str]]:
     with open_sandbox(recordings, 0, _MEMORY_BYTES) as sandbox, watched(sandbox, _TITLE):
         known = _hosts(recordings, hosts(sandbox))
         aligned, notes = align(known, connections(sandbox, known), within_ns, names)

@@ -22,9 +22,13 @@ def merge(
         Path, typer.Option("--output", "-o", metavar="DIR", help="The merged recording; it must not be there yet.", show_default=False)
     ],
     within: Annotated[
-        str,
-        typer.Option("--clocks-within", metavar="TIME", help="How far wall clocks of hosts may be apart, where no connections tell better."),
-    ] = "1s",
+        str | None,
+        typer.Option(
+            "--clocks-within",
+            metavar="TIME",
+            help="How far wall clocks of hosts may be apart, where no connections tell better; without it what both hosts say of that, else 1s.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Put recordings of several hosts into one that all reports read, on one time line: that of the first.

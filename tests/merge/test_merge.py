@@ -74,6 +74,62 @@ def test_without_connections_the_wall_clocks_tell_as_far_as_they_are_trusted(tmp
     assert 50 * MS <= part["bound_ns"] < 51 * MS
 
 
+def sure(rows: Rows, maxerror_us: int, esterror_us: int = 100, is_synchronized: bool = True) -> Rows:
+    """Return the same rows with a clock that is known to be wrong by no more than that."""
+    error = {"maxerror_us": maxerror_us, "esterror_us": esterror_us, "is_synchronized": is_synchronized}
+    return rows | {"clock": [row | error for row in rows["clock"]]}
+
+
+def test_wall_clocks_whose_errors_both_hosts_know_bound_each_other_by_these(tmp_path: Path) -> None:
+    recordings = both(tmp_path, sure(host("web1"), 7_000), sure(host("db1"), 5_000), 4 * MS)
+    found = merge(tmp_path / "out", *recordings)
+    _, part = found["parts"]
+    assert (part["source"], found["notes"]) == (Source.SYNCHRONIZED, [])
+    assert abs(part["shift_ns"] + LATER_NS) <= part["bound_ns"]
+    # Both recordings begin and end together by their wall clocks but for 4 ms, in which the clocks drift by 200 ppm.
+    assert 12 * MS + 800 <= part["bound_ns"] < 12 * MS + 2_000
+    assert "(by synchronized wall clocks)" in verb_note(tmp_path / "out")
+    assert ask(tmp_path / "out", "SELECT clock_source FROM recording ORDER BY host", "recording") == [("synchronized wall clocks",), ("itself",)]
+    _, part = merge(tmp_path / "told", *recordings, options=("--clocks-within", "50ms"))["parts"]
+    assert part["source"] == Source.WALL, "who says how far they may be apart knows better"
+    assert 50 * MS <= part["bound_ns"] < 51 * MS
+
+
+@pytest.mark.parametrize(
+    ("db1", "why"),
+    [
+        (sure(host("db1"), 5_000, is_synchronized=False), "nothing corrects it"),
+        (sure(host("db1"), 0, 0), "systemd-timesyncd says so, and does not know"),
+        (sure(host("db1"), 16_000, 0), "the kernel has let the 0 of systemd-timesyncd grow"),
+        (host("db1"), "a recorder that was older"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_clock_whose_error_nobody_knows_is_trusted_as_all_are(db1: Rows, why: str, tmp_path: Path) -> None:
+    del why
+    _, part = merge(tmp_path / "out", *both(tmp_path, sure(host("web1"), 7_000), db1, 40 * MS))["parts"]
+    assert part["source"] == Source.WALL
+    assert 1_000 * MS <= part["bound_ns"] < 1_001 * MS
+
+
+def test_an_error_that_was_once_greater_counts(tmp_path: Path) -> None:
+    web1, db1 = sure(host("web1"), 7_000), sure(host("db1"), 5_000)
+    db1["clock"] = [*db1["clock"], sure(read_rows() | {"clock": read_rows()["clock"][1:2]}, 30_000)["clock"][0]]
+    _, part = merge(tmp_path / "out", *both(tmp_path, web1, db1))["parts"]
+    assert 37 * MS <= part["bound_ns"] < 38 * MS
+    assert part["source"] == Source.SYNCHRONIZED
+
+
+def test_errors_that_connections_show_to_be_greater_are_not_believed(tmp_path: Path) -> None:
+    seen = [{name: {t: rows for t, rows in of.items() if t != "tcp_close"} for name, of in connection("web1", "db1", 1, BEGIN_NS + MS).items()}]
+    recordings = both(tmp_path, sure(host("web1", seen), 7_000), sure(host("db1", seen), 5_000), -100 * MS)
+    found = merge(tmp_path / "out", *recordings)
+    _, part = found["parts"]
+    assert "say how far their wall clocks may be wrong, and connections between them show that this is not so" in found["notes"][0]
+    assert part["source"] == Source.BOTH
+    assert abs(part["shift_ns"] + LATER_NS) <= part["bound_ns"]
+
+
 def test_connections_in_one_direction_without_data_are_taken_together_with_the_wall_clocks(tmp_path: Path) -> None:
     seen = [{name: {t: rows for t, rows in of.items() if t != "tcp_close"} for name, of in connection("web1", "db1", 1, BEGIN_NS + MS).items()}]
     _, part = merge(tmp_path / "out", *both(tmp_path, host("web1", seen), host("db1", seen), 40 * MS))["parts"]
@@ -103,7 +159,7 @@ def test_recordings_an_hour_apart_are_said_to_be(tmp_path: Path) -> None:
 def test_a_step_of_a_wall_clock_widens_the_bound(tmp_path: Path) -> None:
     stepped = host("db1")
     clock = stepped["clock"][0]
-    later = {name: value + 5_000 * MS for name, value in clock.items() if name != "width_ns"}
+    later = {name: clock[name] + 5_000 * MS for name in ("boottime_ns", "monotonic_ns", "realtime_ns")}
     stepped["clock"] = [clock, clock | later, clock | later | {"realtime_ns": later["realtime_ns"] + 3_000 * MS}]
     _, part = merge(tmp_path / "out", *both(tmp_path, host("web1"), stepped))["parts"]
     assert 2_500 * MS <= part["bound_ns"] < 2_501 * MS

@@ -57,7 +57,8 @@ def test_the_manifest_describes_each_closed_segment(tmp_path: Path) -> None:
         assert (line["bytes"], line["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
         assert "replaces" not in line
     assert folder.bytes == sum(line["bytes"] for line in lines)
-    assert pq.read_table(folder.path / "clock/000000.parquet").to_pylist() == clock_rows(30, 10, 20)
+    written = pq.read_table(folder.path / "clock/000000.parquet")
+    assert written.select(list(clock_rows(0)[0])).to_pylist() == clock_rows(30, 10, 20)
 
 
 def test_a_table_that_is_rewritten_takes_the_place_of_the_segment_before(tmp_path: Path) -> None:
