@@ -14,9 +14,9 @@ from pathlib import Path
 
 from analyzer import landlock
 from analyzer.landlock import IOCTL_DEV, READ, READ_FILE, REMOVE_DIR, WRITE, WRITE_FILE, Rule
-from analyzer.output import remove_unfinished, unfinished
 from analyzer.report import queries_folder
 from analyzer.sandbox import limit_process
+from analyzer.unfinished import remove_unfinished, unfinished
 
 # Where code is, and what libraries read for themselves: nothing of it is anybody's secret.
 _CODE = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache")

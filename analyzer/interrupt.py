@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from analyzer.errors import AnalyzerError, Exit
-from analyzer.output import remove_unfinished
+from analyzer.unfinished import remove_unfinished
 
 if TYPE_CHECKING:
     from analyzer.sandbox import Sandbox

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import stat
@@ -12,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from analyzer.errors import AnalyzerError, Exit
+from analyzer.beside import failed, making
+from analyzer.errors import Exit
 
 
 @contextlib.contextmanager
@@ -53,37 +53,7 @@ def _stdout() -> tuple[TextIO, int | None]:
     return out, shutil.get_terminal_size().columns if out.isatty() else None
 
 
-unfinished: set[Path] = set()
-"""Files that are being written, and folders of temporary ones."""
-
-
-def remove_unfinished() -> None:
-    """Remove what is unfinished, for a process that ends without unwinding."""
-    for path in list(unfinished):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
 @contextlib.contextmanager
 def _replaced(path: Path) -> Iterator[TextIO]:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    unfinished.add(temporary)
-    try:
-        with temporary.open("x", encoding="utf-8", newline="") as out:
-            yield out
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        unfinished.discard(temporary)
-
-
-def failed(path: Path | None, error: OSError) -> AnalyzerError:
-    """Return what to say when writing to ``path``, None is stdout, went wrong: 74 where the disk is full, else 73."""
-    shown = path or "stdout"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
-        return AnalyzerError(f"Writing {shown} failed: {error.strerror}.", "Free some space, or name another place with --output.", Exit.IO)
-    return AnalyzerError(f"Output {shown} cannot be made: {error.strerror}.", "Name a file that you may write: --output FILE", Exit.OUTPUT)
+    with making(path, replaces=True) as made, made.open("x", encoding="utf-8", newline="") as out:
+        yield out

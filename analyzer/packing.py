@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
 import os
@@ -13,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from analyzer.beside import beside, check_new, making, sync, told
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import Manifest, damaged
 from analyzer.pack import PackStore
@@ -71,8 +71,8 @@ def unpack(path: Path, folder: Path, advance: Advance = lambda _: None) -> Path:
                 sha256, crc = _copy(file, made / segment.name, advance)
             if sha256 != segment.sha256 or crc != store.member(segment.name).crc:
                 raise damaged(path, f"{segment.name} is not what was packed", "Have it packed and sent again.")
-        for part in (*(made / table for table in {segment.table for segment in manifest.segments}), made):
-            _sync(part)
+        for table in {segment.table for segment in manifest.segments}:
+            sync(made / table)
     return target
 
 
@@ -122,61 +122,15 @@ def _copy(file: io.RawIOBase | io.BytesIO, target: Path, advance: Advance) -> tu
 
 @contextlib.contextmanager
 def _new_file(target: Path) -> Iterator[io.BufferedRandom]:
-    """Yield a new file, mode 0600, that is put to ``target`` when all went well; what is there already is not overwritten."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    with _told(target):
-        _refuse_existing(target)
-        try:
-            with os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w+b") as out:
-                yield out
-                out.flush()
-                os.fsync(out.fileno())
-            try:
-                os.link(temporary, target)  # unlike a rename it takes nothing's place
-            except PermissionError:  # a file system without hard links
-                temporary.rename(target)
-            _sync(target.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+    """Yield a new file, mode 0600, that is put to ``target`` when all went well."""
+    check_new(target)
+    with told(target), making(target) as made, os.fdopen(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w+b") as out:
+        yield out
 
 
 @contextlib.contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
     """Yield a new folder, mode 0700, that is put to ``target`` when all went well."""
-    import shutil
-
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    with _told(target):
-        _refuse_existing(target)
-        temporary.mkdir(0o700)
-        try:
-            yield temporary
-            temporary.rename(target)  # takes the place of nothing but an empty folder
-            _sync(target.parent)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-
-
-def _refuse_existing(target: Path) -> None:
-    if os.path.lexists(target):
-        raise AnalyzerError(f"{target} exists.", "Move it away, or name another place with --output.", Exit.OUTPUT)
-
-
-@contextlib.contextmanager
-def _told(target: Path) -> Iterator[None]:
-    """Turn what the system says about ``target`` into what people are told."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
-        hint = "Free some space, or name another place with --output." if full else "Name a place where you may write: --output"
-        raise AnalyzerError(f"{target} cannot be made: {error.strerror}.", hint, Exit.IO if full else Exit.OUTPUT) from None
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    check_new(target)
+    with told(target), beside(target) as made:
+        yield made

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from analyzer.errors import Exit
 from analyzer.interrupt import interruptible
 from analyzer.meter import Meter
-from analyzer.output import remove_unfinished
 from analyzer.sql_error import timed_out
 from analyzer.text import printable
+from analyzer.unfinished import remove_unfinished
 
 if TYPE_CHECKING:
     from analyzer.sandbox import Sandbox

@@ -7,15 +7,13 @@ folder that is not there yet, and returns what it made: sentences for people.
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
-import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
 
-from analyzer.errors import AnalyzerError, Exit
-from analyzer.output import failed
+from analyzer.beside import check_new, making, told
+from analyzer.errors import AnalyzerError
 from analyzer.sql_error import near
 from analyzer.text import printable
 from recorder.schema import TABLES
@@ -51,20 +49,10 @@ def export(recording: Path, name: str, output: Path | None) -> None:
     module = load(name)
     opened = open_recording(recording)
     target = output or Path(opened.name.removesuffix(".zip").removesuffix(".bpftape") + module.SUFFIX)
-    if target.exists() or target.is_symlink():
-        raise AnalyzerError(f"{target} is there already.", "Name another place: --output PATH", Exit.OUTPUT)
+    check_new(target)
     confine([opened.path], [target])
     with open_sandbox([opened], 0) as sandbox, watched(sandbox, _TITLE):
-        partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
+        with told(target), making(target) as partial:
             made = module.write(sandbox, partial)
-            partial.rename(target)
-        except OSError as error:
-            raise failed(target, error) from None
-        finally:
-            if partial.is_dir():
-                shutil.rmtree(partial, ignore_errors=True)
-            else:
-                partial.unlink(missing_ok=True)
         trust = assess(sandbox, TABLES, TABLES)
     print("\n".join(printable(text) for text in [f"wrote {target}: {made}", line(trust, {opened.id: opened.name})]), file=sys.stderr)

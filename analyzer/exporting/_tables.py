@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,4 +31,6 @@ def write_files(sandbox: Sandbox, target: Path, form: str) -> str:
     for table in names:
         with (target / f"{table}.{form}").open("x", encoding="utf-8", newline="") as out:
             rows += render.load(form).write(ask(sandbox, select(table), {}), out, None)
+            out.flush()
+            os.fsync(out.fileno())
     return f"{len(names)} tables, {rows:,} rows"

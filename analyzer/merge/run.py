@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from analyzer.beside import beside
+from analyzer.beside import beside, check_new, told
 from analyzer.confinement import confine
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.merge.align import Aligned, align
 from analyzer.merge.copy import copy_recording, write_file
 from analyzer.merge.evidence import Host, connections, hosts
 from analyzer.merged import MOST_PARTS, Part, folder, header
-from analyzer.output import failed
 from analyzer.progress import progress
 from analyzer.recording import Recording, open_recordings
 from analyzer.sandbox import open_sandbox
@@ -50,29 +49,19 @@ def merge(request: Request) -> tuple[list[Recording], list[str]]:
     within_ns = duration(request.within) if request.within is not None else None
     if request.within is not None and within_ns is None:
         raise AnalyzerError(f"--clocks-within {request.within}: that is no length of time.", "Write 250ms, 1s or 2h.")
-    _check_output(request.output)
+    check_new(request.output)
     opened = open_recordings(request.recordings)
     names = [recording.name for recording in opened]
     recordings = [replace(recording, place=None) for recording in opened]
     _check(recordings)
-    try:
-        with beside(request.output) as made:
-            _take_in(recordings, made)
-            # Only then: a process that is confined can make no hard links.
-            confine([recording.path for recording in recordings], [request.output])
-            parts, notes = _aligned(recordings, names, within_ns)
-            first = {"bpftape_format": FORMAT, "recording_id": uuid.uuid4().hex, "recorder": f"bpftape {version()}"} | header(parts)
-            write_file(made / MANIFEST, json.dumps(first).encode() + b"\n")
-    except OSError as error:
-        raise failed(request.output, error) from None
+    with told(request.output), beside(request.output) as made:
+        _take_in(recordings, made)
+        # Only then: a process that is confined can make no hard links.
+        confine([recording.path for recording in recordings], [request.output])
+        parts, notes = _aligned(recordings, names, within_ns)
+        first = {"bpftape_format": FORMAT, "recording_id": uuid.uuid4().hex, "recorder": f"bpftape {version()}"} | header(parts)
+        write_file(made / MANIFEST, json.dumps(first).encode() + b"\n")
     return open_recordings([request.output]), notes
-
-
-def _check_output(output: Path) -> None:
-    if os.path.lexists(output):
-        raise AnalyzerError(f"{output} exists.", "Name another place: nothing is overwritten.", Exit.OUTPUT)
-    if not output.absolute().parent.is_dir():
-        raise AnalyzerError(f"{output.absolute().parent} is no folder.", "Make it first, or name another place.", Exit.OUTPUT)
 
 
 def _check(recordings: Sequence[Recording]) -> None:

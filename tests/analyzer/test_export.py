@@ -150,7 +150,7 @@ def test_the_clocks_are_there(trace: Any) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_there_already_is_left_alone(form: str, recording: Path, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("mine")
-    assert "x is there already" in error_of(verb(recording, "--format", form, "-o", "x", cwd=tmp_path), 73)
+    assert "x exists" in error_of(verb(recording, "--format", form, "-o", "x", cwd=tmp_path), 73)
     assert (tmp_path / "x").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
@@ -167,7 +167,7 @@ def test_a_damaged_recording_leaves_nothing_half_done(form: str, tmp_path: Path)
 
 def test_formats_and_places_that_make_no_sense_are_refused(recording: Path, tmp_path: Path) -> None:
     assert "csv" in error_of(verb(recording, "--format", "cvs", cwd=tmp_path), 2)
-    assert "cannot be made" in error_of(verb(recording, "--format", "duckdb", "-o", "nowhere/x", cwd=tmp_path), 73)
+    assert "nowhere is no folder" in error_of(verb(recording, "--format", "duckdb", "-o", "nowhere/x", cwd=tmp_path), 73)
     assert list(tmp_path.iterdir()) == []
 
 
