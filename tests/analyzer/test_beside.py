@@ -57,9 +57,14 @@ def test_what_somebody_made_meanwhile_is_left_alone(
 ) -> None:
     place = tmp_path / "x"
     before: list[int] = []
+
+    def come_first() -> None:
+        theirs(place)
+        before.append(place.lstat().st_ino)
+
     refused = PermissionError(1, "Operation not permitted")
     with mock.patch("os.link", side_effect=None if has_links else refused, wraps=os.link), pytest.raises(FileExistsError):
-        made_and(place, make, lambda: [theirs(place), before.append(place.lstat().st_ino)])
+        made_and(place, make, come_first)
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
     assert [place.lstat().st_ino] == before
 
