@@ -7,7 +7,7 @@ BENCH_ARGS ?=
 export PREFIX DESTDIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-install lint bench install uninstall clean
+.PHONY: help setup demo test test-install fault-test lint bench install uninstall clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test-install: setup ## install into a clean Debian, remove it, and look for what
 	@[ "$$(id -u)" = 0 ] || { echo "test-install needs root. Type: sudo make test-install" >&2; exit 77; }
 	@packaging/system-packages.sh test-install
 	unshare --mount .venv/bin/python -m pytest tests/packaging/clean_tree.py $(PYTEST_ARGS)
+
+fault-test: setup ## kill, starve, stop and deny the recorder for minutes, and look at what is left (as root)
+	@[ "$$(id -u)" = 0 ] || { echo "fault-test needs root. Type: sudo make fault-test" >&2; exit 77; }
+	.venv/bin/python -m pytest -m long -rP tests/kernel $(PYTEST_ARGS)
 
 lint: setup ## check style and types
 	.venv/bin/ruff check .

@@ -10,6 +10,7 @@ run|test|bench python3 python3 python3 python
 run|test|bench venv python3-venv python3 python
 run|test|bench bcc python3-bpfcc python3-bcc python-bcc
 test|bench strace strace strace strace
+test|bench bpftool bpftool bpftool bpf
 test-install debootstrap debootstrap debootstrap debootstrap
 test|bench ip iproute2 iproute iproute2
 test|bench ping iputils-ping iputils iputils
@@ -66,8 +67,8 @@ missing() {
     needs | while read -r purposes thing debian fedora arch; do
         case "|$purposes|" in *"|$wanted|"*) ;; *) continue ;; esac
         case $family in
-            # Ubuntu has Chromium as a snap alone.
-            debian) case $ID:$debian in ubuntu:chromium*) continue ;; *) package=$debian ;; esac ;;
+            # Ubuntu has Chromium as a snap alone, and bpftool with its kernels.
+            debian) case $ID:$debian in ubuntu:chromium* | ubuntu:bpftool) continue ;; *) package=$debian ;; esac ;;
             fedora) package=$fedora ;;
             arch) package=$arch ;;
             *) package=$thing ;;

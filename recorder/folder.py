@@ -1,7 +1,7 @@
 """The folder of a recording: made safely, filled with whole segments only, entered in its manifest.
 
 Files are made relative to open folders and never through a symbolic link, since the parent may belong to somebody else while the
-recorder is root. Only the folder itself is made, put aside and removed by its path. All of it belongs to the user behind sudo.
+recorder is root. Only the folder itself is made, put into its place and removed by its path. All of it belongs to the user behind sudo.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class RecordingFolder:
         self._table_fds: dict[str, int] = {}
         self._owner = _owner()
         self._latest: dict[str, str] = {}
-        self._replaced: Path | None = None
+        self._made = path
+        """Where the folder is until :meth:`keep`: beside the recording that it takes the place of, if there is one."""
         self._fd = self._manifest = -1
         try:
             self._make(force)
@@ -73,7 +74,7 @@ class RecordingFolder:
 
     def _fill(self) -> None:
         """Make the files that every recording has, durably."""
-        self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        self._fd = os.open(self._made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         with suppress(OSError):  # a file system without locks; else readers can tell a recording that grows from one whose recorder was killed
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._hand_over(self._fd)
@@ -107,10 +108,12 @@ class RecordingFolder:
         if foreign:
             message = f"{self.path} holds what no recorder wrote: {min(foreign)}"
             raise RecorderError(message, "move it away first, or choose another --output", Exit.OUTPUT)
-        # Put aside, not removed: until the new recording runs, the old one is the only one.
-        self._replaced = self.path.with_name(f".{self.path.name}.{self.recording_id}")
-        self.path.rename(self._replaced)
-        self.path.mkdir(0o700)
+        # Until the new recording runs, the old one is the only one: it stays where it is, so that not even a kill can hide it.
+        self._made = self._beside("new")
+        self._made.mkdir(0o700)
+
+    def _beside(self, what: str) -> Path:
+        return self.path.with_name(f".{self.path.name}.{self.recording_id}.{what}")
 
     def needs(self) -> frozenset[str]:
         """Return the capabilities that writing and removing take: where the folder, or what is around it, is another user's."""
@@ -118,9 +121,9 @@ class RecordingFolder:
         return frozenset({"CAP_CHOWN", "CAP_DAC_OVERRIDE"} if self._owner or around != os.geteuid() else ())
 
     def places(self) -> list[landlock.Rule]:
-        """Return where is written until the end. Around it folders are put back, or removed, when nothing comes of the recording."""
+        """Return where is written until the end. Around it a folder is put into its place, or removed when nothing comes of the recording."""
         around = (self.path.absolute().parent, landlock.MAKE_DIR | landlock.REMOVE_DIR)
-        return [around, *((path, landlock.WRITE) for path in (self.path, self._replaced) if path)]
+        return [around, *((path, landlock.WRITE) for path in {self.path, self._made})]
 
     def _hand_over(self, fd: int) -> None:
         if self._owner:
@@ -191,14 +194,22 @@ class RecordingFolder:
                 os.close(fd)
 
     def keep(self) -> None:
-        """Remove the recording that this one took the place of: from now on there is something to put there."""
-        if self._replaced:
-            shutil.rmtree(self._replaced, ignore_errors=True)
-            self._replaced = None
+        """Put this recording into the place of the one that it replaces, and remove that: from now on there is something to put there.
+
+        Raise RecorderError (exit 73) where that cannot be done.
+        """
+        if self._made != self.path:
+            old = self._beside("old")
+            try:
+                self.path.rename(old)
+                self._made.rename(self.path)
+            except OSError as error:
+                with suppress(OSError):
+                    old.rename(self.path)
+                raise write_error(self.path, error) from error
+            self._made = self.path
+            shutil.rmtree(old, ignore_errors=True)
 
     def discard(self) -> None:
-        """Remove this recording and put back the one whose place it took."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        if self._replaced:
-            with suppress(OSError):
-                self._replaced.rename(self.path)
+        """Remove this recording."""
+        shutil.rmtree(self._made, ignore_errors=True)

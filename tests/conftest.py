@@ -37,3 +37,13 @@ def repo() -> Path:
 def cli() -> Cli:
     """Return a function that runs a console script of this environment: cli("analyze", "overview", folder)."""
     return Cli()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes a minute and more, unless -m asks for it by its mark: `make fault-test` does."""
+    if "long" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]

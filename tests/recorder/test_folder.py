@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,18 +168,37 @@ def test_a_folder_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     assert list((tmp_path / "there").iterdir()) == []
 
 
+def overwrite(path: Path, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+    folder = RecordingFolder(path, force=True)
+    if rows:
+        folder.write_rows(CLOCK, rows)
+    folder.keep()
+    folder.close()
+
+
+def test_until_there_is_something_to_put_there_the_old_recording_stays_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "r.bpftape"
+    overwrite(path, clock_rows(1))
+    old = manifest(path)
+    folder = RecordingFolder(path, force=True)
+    folder.write_rows(CLOCK, clock_rows(1))
+    assert manifest(path) == old, "as a kill leaves it"
+    folder.discard()
+    folder.close()
+    assert manifest(path) == old
+    assert [entry.name for entry in tmp_path.iterdir()] == ["r.bpftape"]
+
+
 def test_force_overwrites_recordings_and_empty_folders_only(tmp_path: Path) -> None:
     path = tmp_path / "r.bpftape"
     path.mkdir()
-    RecordingFolder(path, force=True).close()
+    overwrite(path)
     first = manifest(path)
-    folder = RecordingFolder(path, force=True)
-    folder.write_rows(CLOCK, clock_rows(1))
-    folder.close()
+    overwrite(path, clock_rows(1))
     assert manifest(path)[0] != first[0]
-    again = RecordingFolder(path, force=True)
-    again.close()
+    overwrite(path)
     assert [entry.name for entry in path.iterdir()] == [MANIFEST]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["r.bpftape"]
     (path / "notes.txt").write_text("kept")
     assert "notes.txt" in refusal(lambda: RecordingFolder(path, force=True)).message
     (path / MANIFEST).unlink()
