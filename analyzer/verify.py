@@ -168,23 +168,30 @@ def _disorder(sound: Sequence[Segment], checked: dict[Segment, Checked]) -> list
 
 def read_facts(store: Store, sound: Sequence[Segment]) -> Facts:
     """Return what the tables recording, clock and coverage say, as far as their segments are sound."""
-    about = _rows(store, sound, "recording", ("tracers", "start_ns", "end_ns", "clean_end"))
+    about = _rows(store, sound, "recording", ("tracers", "start_ns", "start_ts", "end_ns", "clean_end"))
     clock = _rows(store, sound, "clock", ("boottime_ns", "realtime_ns"))
     first = min(clock, key=lambda row: row["boottime_ns"], default=None)
     offset_ns = first["realtime_ns"] - first["boottime_ns"] if first else None
     last: dict[str, Any] = about[-1] if about else {"tracers": (), "start_ns": None, "end_ns": None, "clean_end": False}
+    if offset_ns is None and about and None not in (last["start_ts"], last["start_ns"]):  # the recorder was killed in its first seconds
+        offset_ns = last["start_ts"] * 1_000 - last["start_ns"]
     coverage = covered(_rows(store, sound, "coverage", COLUMNS))
     return Facts(tuple(last["tracers"]), last["start_ns"], last["end_ns"], bool(last["clean_end"]), offset_ns, coverage)
 
 
 def _rows(store: Store, sound: Sequence[Segment], table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows: list[dict[str, Any]] = []
     for segment in (segment for segment in sound if segment.table == table):
         with store.open(segment.name) as file, pq.ParquetFile(file) as parquet:
             present = [name for name in columns if name in parquet.schema_arrow.names]
-            rows += [dict.fromkeys(columns) | row for row in parquet.read(columns=present).to_pylist()]
+            found = parquet.read(columns=present)
+            for place, name in enumerate(present):
+                if pa.types.is_timestamp(found[name].type):  # as numbers: Python's own times do not reach as far
+                    found = found.set_column(place, name, found[name].cast(pa.int64()))
+            rows += [dict.fromkeys(columns) | row for row in found.to_pylist()]
     return rows
 
 

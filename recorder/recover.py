@@ -51,7 +51,7 @@ class Recovered:
     """What is counted as lost from now on."""
     missing: list[Missing] = field(default_factory=list)
     covered_to_ns: int | None = None
-    """When coverage ends, where the recorder was ended before it could say so itself."""
+    """Up to when coverage tells of every table, where the recorder was ended before it could say so itself."""
     offset_ns: int | None = None
 
     @property
@@ -96,7 +96,7 @@ def _recover(store: FolderStore, folder: ReopenedFolder, advance: Advance) -> Re
     done.put_out = [segment.name for segment in broken]
     done.missing, done.offset_ns = found, facts.offset_ns
     if facts.end_ns is None:
-        done.covered_to_ns = max((of.to_ns for of in facts.coverage.values()), default=None)
+        done.covered_to_ns = _covered_to(facts)
     if done.counted or broken:
         _count_as_lost(store, folder, manifest, facts, done)
     done.manifest = _manifest_note(manifest, rebuilt)
@@ -105,6 +105,14 @@ def _recover(store: FolderStore, folder: ReopenedFolder, advance: Advance) -> Re
         if done.manifest and kept:
             done.manifest += f"; the old one is {kept}"
     return done
+
+
+def _covered_to(facts: Facts) -> int | None:
+    """Return up to when coverage tells of every table: not at all of one that was asked for and that it does not name. None where nobody knows."""
+    ends = [of.to_ns for of in facts.coverage.values()]
+    if facts.start_ns is not None and any(table.tracer in facts.tracers and name not in facts.coverage for name, table in TABLES.items()):
+        ends.append(facts.start_ns)
+    return min(ends, default=None)
 
 
 def _manifest(store: FolderStore) -> tuple[Manifest, bool]:

@@ -189,6 +189,18 @@ def test_the_newer_row_of_a_rewritten_table_takes_the_place_of_the_older(tmp_pat
     assert "clean: duration" in verb("info", made.path).stdout
 
 
+@pytest.mark.parametrize("covered", [set(), {"clone"}], ids=["nothing", "one table"])
+def test_after_a_kill_in_the_first_seconds_nothing_is_known_since_the_start(tmp_path: Path, covered: set[str]) -> None:
+    rows = read_rows()
+    made = RecordingFolder(tmp_path / "x.bpftape")
+    made.write_rows(TABLES["recording"], [rows["recording"][0] | {"end_ts": None, "end_ns": None, "clean_end": False, "end_reason": None}])
+    if covered:
+        made.write_rows(TABLES["coverage"], [row for row in rows["coverage"] if row["table"] in covered])
+    made.close()
+    said = verb("recover", made.path).stdout.splitlines()
+    assert said[-1] == "  nothing is known of what came after 2026-01-15 12:00:00.000 UTC: the recorder was ended at most some seconds later"
+
+
 def another(folder: Path, **changes: Any) -> None:
     """Put a segment of another recording where a lost one was."""
     forget(folder, EXEC)
