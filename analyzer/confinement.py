@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from analyzer import landlock
+from analyzer import landlock, scratch
 from analyzer.landlock import IOCTL_DEV, READ, READ_FILE, REMOVE_DIR, WRITE, WRITE_FILE, Rule
 from analyzer.report import queries_folder
 from analyzer.sandbox import limit_process
@@ -65,7 +65,7 @@ def _needed() -> Iterator[Rule]:
 def _spill() -> Iterator[Rule]:
     """Make the folder below which all that is temporary is made from now on, since no other one can be made later."""
     try:
-        folder = tempfile.mkdtemp(prefix="bpftape-")
+        folder = scratch.make()
     except OSError:  # nowhere to write: all is done in memory
         return
     unfinished.add(Path(folder))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
+
+from analyzer import scratch
 
 _MEMORY_SHARE = 0.5
 _MEMORY_MAX_BYTES = 4 << 30
@@ -19,7 +20,7 @@ def spill_folder() -> str:
     """Make a folder for large sorts to spill into; return an empty text where there is nowhere to write, and all is done in memory."""
     # Made here and not by DuckDB, whose folder the whole machine could read: rows hold arguments of programs.
     try:
-        return tempfile.mkdtemp(prefix="bpftape-")
+        return scratch.make()
     except OSError:
         return ""
 

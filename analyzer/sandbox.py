@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from analyzer import scratch
 from analyzer.cut import Scope
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.limits import memory_bytes, settings, spill_folder
@@ -128,7 +128,7 @@ class Sandbox:
     def remove_spilled(self) -> None:
         """Remove the folder that large sorts spill into."""
         if self._spill:
-            shutil.rmtree(self._spill, ignore_errors=True)
+            scratch.remove(self._spill)
 
     def _root(self, recording: Recording) -> str:
         """Return a path of the recording's folder that DuckDB does not take for a pattern: it has no way to quote one."""

@@ -122,3 +122,19 @@ def test_progress_is_for_terminals_and_gone_when_rows_come(recording: Path, tmp_
         process.wait(timeout=60)
     os.close(parent)
     assert b"--sql" in shown
+
+
+def test_what_a_killed_one_left_is_removed_by_the_next_and_not_what_another_one_uses(recording: Path, tmp_path: Path) -> None:
+    spill = tmp_path / "tmp"
+    parent, child = os.openpty()
+    with running(tmp_path, "--sql", BUSY, recording, stderr=child) as process:
+        os.close(child)
+        read_until(parent, b"--sql")
+        (in_use,) = spill.iterdir()
+        command = [sys.executable, "-m", "analyzer.cli", "overview", str(recording)]
+        for left in ([in_use], []):
+            subprocess.run(command, cwd=REPO, env={**os.environ, "TMPDIR": str(spill)}, check=True, capture_output=True)
+            assert list(spill.iterdir()) == left
+            process.kill()
+            process.wait()
+    os.close(parent)
