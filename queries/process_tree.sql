@@ -9,7 +9,7 @@
 --   depth         BIGINT   -    number of ancestors shown above it
 --   start_s       DOUBLE   s    birth, from the start of the recording; negative for those that were there before
 --   life_ms       DOUBLE   ms   from birth to end; NULL when no end was seen
---   ended         VARCHAR  -    exit CODE, signal NUMBER, or no end seen
+--   ended         VARCHAR  -    exit CODE, the name of the signal, or no end seen
 --   argv          VARCHAR[]  -  arguments of the last program that it executed; NULL where there was none, or none recorded
 --   start_ns      BIGINT   ns   birth, CLOCK_BOOTTIME; with pid and recording_id the key of the process
 --   recording_id  VARCHAR  -    recording
@@ -100,7 +100,7 @@ latest AS (
 ended AS (
     SELECT
         recording_id, pid, start_ns, max(duration_ns) AS duration_ns,
-        max(CASE WHEN signal IS NULL THEN concat('exit ', exit_code) ELSE concat('signal ', signal) END) AS ended
+        max(CASE WHEN signal IS NULL THEN concat('exit ', exit_code) ELSE signal_name(signal) END) AS ended
     FROM exit
     GROUP BY recording_id, pid, start_ns
 )

@@ -10,7 +10,7 @@
 --   program       VARCHAR  -    last program that it executed; NULL for one that never did, and for kernel threads
 --   start_s       DOUBLE   s    birth, from the start of the recording; negative for those that were there before
 --   life_ms       DOUBLE   ms   from birth to end; NULL when no end was seen
---   ended         VARCHAR  -    exit CODE, signal NUMBER (and whether it dumped core), or no end seen
+--   ended         VARCHAR  -    exit CODE, the name of the signal (and whether it dumped core), or no end seen
 --   execs         BIGINT   -    programs that it executed during the recording
 --   threads       BIGINT   -    threads that it made during the recording
 --   seen_from     VARCHAR  -    how it became known: start (alive when the recording began), clone, exec, exit
@@ -47,8 +47,8 @@ executed AS (
 ended AS (
     SELECT
         recording_id, pid, start_ns, max(ppid) AS ppid, max(comm) AS comm, max(duration_ns) AS duration_ns,
-        max(CASE WHEN signal IS NULL THEN concat('exit ', exit_code) WHEN core_dumped THEN concat('signal ', signal, ', core dumped')
-            ELSE concat('signal ', signal) END) AS ended
+        max(CASE WHEN signal IS NULL THEN concat('exit ', exit_code) WHEN core_dumped THEN concat(signal_name(signal), ', core dumped')
+            ELSE signal_name(signal) END) AS ended
     FROM exit
     GROUP BY recording_id, pid, start_ns
 ),

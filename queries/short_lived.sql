@@ -8,7 +8,7 @@
 --   life_ms       DOUBLE     ms   from birth to end
 --   pid           INTEGER    -    process id in the initial pid namespace
 --   comm          VARCHAR    -    name of the process at its end
---   ended         VARCHAR    -    exit CODE, or signal NUMBER
+--   ended         VARCHAR    -    exit CODE, or the name of the signal
 --   ppid          INTEGER    -    process id of the parent at its end
 --   parent        VARCHAR    -    name of the process that made it; NULL when that was not seen
 --   argv          VARCHAR[]  -    arguments of the last program that it executed; NULL where there was none, or none recorded
@@ -34,7 +34,7 @@ SELECT
     round(e.duration_ns / 1e6, 3) AS life_ms,
     e.pid,
     e.comm,
-    CASE WHEN e.signal IS NULL THEN concat('exit ', e.exit_code) ELSE concat('signal ', e.signal) END AS ended,
+    CASE WHEN e.signal IS NULL THEN concat('exit ', e.exit_code) ELSE signal_name(e.signal) END AS ended,
     e.ppid,
     b.parent,
     x.argv,
