@@ -7,21 +7,20 @@ from dataclasses import replace
 
 from analyzer.header import GROUPS, Column, Header, Parameter
 from analyzer.macros import MACROS
-from analyzer.report import Report, bundled, bundled_names, find
+from analyzer.report import Report, bundled, bundled_checks, bundled_names, find, of_check
 from analyzer.schema import column_lines
 from analyzer.text import printable
 
 _WIDTH = 100
+_EXPECTATIONS = "Expectations: analyze --expect NAME... [RECORDING]..."
 
 
 def listing() -> str:
-    """Return the bundled reports by group, one line each: its name and the question that it answers."""
-    groups = _groups()
-    width = max(len(report.name) for reports in groups.values() for report, _ in reports)
-    lines: list[str] = []
-    for name, reports in groups.items():
-        lines += ["", name, *(f"  {report.name:<{width}}  {header.question}" for report, header in reports)]
-    return "\n".join(lines[1:])
+    """Return the bundled reports by group, one line each, with the question that it answers, and the expectations, with what is expected."""
+    groups = {name: [(report.name, header.question) for report, header in reports] for name, reports in _groups().items()}
+    groups[_EXPECTATIONS] = [(report.name, header.title) for report, header in _checks()]
+    width = max(len(name) for entries in groups.values() for name, _ in entries)
+    return "\n\n".join("\n".join([group, *(f"  {name:<{width}}  {said}" for name, said in entries)]) for group, entries in groups.items())
 
 
 def explain(name: str) -> str:
@@ -34,6 +33,7 @@ def explain(name: str) -> str:
     if not (header.columns and header.tables):
         header = _looked_up(report, header)
     lines = [header.title, ""] + (_wrapped("Question", header.question) if header.question else [])
+    lines += [*_wrapped("Expect", header.expect)] if header.expect else []
     lines += [*_tables(header), "", "Columns"]
     lines += column_lines((column.name, column.type, column.doc, column.unit if column.unit != "-" else None) for column in header.columns)
     if header.parameters:
@@ -78,6 +78,9 @@ def index() -> str:
             lines += ["", "| parameter | type | default | meaning |", "|---|---|---|---|"]
             lines += [f"| `{item.name}` | {item.type} | {item.default} | {item.doc} |" for item in header.parameters]
         lines += ["", f"**Caveats.** {header.caveats}"]
+    lines += ["", "## Expectations", "", "For `analyze --expect`; without it they are reports like the others.", ""]
+    lines += ["| expectation | met by | parameters |", "|---|---|---|"]
+    lines += [f"| `{report.name}` | {header.title} | {_defaults(header) or '-'} |" for report, header in _checks()]
     lines += ["", "## Functions for reports of your own", "", "A report may call DuckDB's functions that only compute, and these:", ""]
     lines += ["| function | gives |", "|---|---|"]
     lines += [f"| `{macro.signature}` | {macro.doc} |" for macro in MACROS.values()]
@@ -91,8 +94,16 @@ def _groups() -> dict[str, list[tuple[Report, Header]]]:
     return {name: found for name, found in groups.items() if found}
 
 
+def _checks() -> list[tuple[Report, Header]]:
+    return [(report, _header(report)) for report in map(of_check, bundled_checks())]
+
+
+def _defaults(header: Header) -> str:
+    return ", ".join(f"`{item.name}={item.default}`: {item.doc}" for item in header.parameters)
+
+
 def _header(report: Report) -> Header:
-    assert report.header is not None, "bundled() parses the header"
+    assert report.header is not None, "the header of a bundled one is parsed"
     return report.header
 
 

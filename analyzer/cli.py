@@ -56,9 +56,9 @@ def _as_typed(parameter: Any, context: Any, value: Any) -> Any:
 
 
 def _complete_report(incomplete: str) -> list[str]:
-    from analyzer.report import bundled_names
+    from analyzer.report import bundled_checks, bundled_names
 
-    return [name for name in bundled_names() if name.startswith(incomplete)]
+    return [name for name in (*bundled_names(), *bundled_checks()) if name.startswith(incomplete)]
 
 
 def _complete_name(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from analyzer.check import SHOWN_ROWS, Checked, check_all
 from analyzer.errors import AnalyzerError, Exit
-from analyzer.expectation import Outcome, bundled_checks, find_expectations
+from analyzer.expectation import Outcome, find_expectations
 from analyzer.grid import write_grid
 from analyzer.output import open_output
 from analyzer.recording import open_recordings
-from analyzer.report import Report
+from analyzer.report import Report, bundled_checks
 from analyzer.result import Result
 from analyzer.run import newest, seconds
 from analyzer.scope import EVERYTHING, Asked, narrow

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from analyzer.errors import AnalyzerError
-from analyzer.report import Report, find, queries_folder
+from analyzer.report import Report, bundled_checks, find
 from analyzer.sql_error import near
 
 _COMPARE: dict[str, Callable[[int, int], bool]] = {
@@ -69,26 +69,13 @@ def rule_of(report: Report) -> Rule:
     return Rule(match[1], int(match[2]))
 
 
-def checks_folder() -> Path:
-    """Return the folder of the bundled expectations."""
-    return queries_folder() / "checks"
-
-
-def bundled_checks() -> list[str]:
-    """Return the names of the bundled expectations, sorted."""
-    return sorted(path.stem for path in checks_folder().glob("*.sql"))
-
-
 def find_expectations(name: str) -> list[Report]:
-    """Return the expectations that ``name`` means: those of a folder, the bundled one of that name, or the report that find() finds."""
+    """Return the expectations that ``name`` means: those of a folder, or the one that find() finds."""
     if Path(name).is_dir():
         found = sorted(Path(name).glob("*.sql"))
         if not found:
             raise AnalyzerError(f"{name} is neither a recording nor a folder of expectations: there is no .sql file in it.")
         return [find(f"{path.parent}/{path.name}") for path in found]
-    if name in bundled_checks():
-        report = find(str(checks_folder() / f"{name}.sql"))
-        return [Report(name, report.sql, report.header)]
     try:
         return [find(name)]
     except AnalyzerError as error:

@@ -49,8 +49,18 @@ def bundled_names() -> list[str]:
     return sorted(path.stem for path in queries_folder().glob("*.sql"))
 
 
+def bundled_checks() -> list[str]:
+    """Return the names of the bundled expectations, sorted."""
+    return sorted(path.stem for path in checks_folder().glob("*.sql"))
+
+
+def checks_folder() -> Path:
+    """Return the folder of the bundled expectations."""
+    return queries_folder() / "checks"
+
+
 def find(name: str) -> Report:
-    """Return the report that ``name`` means: ``-`` is stdin, then the bundled report of that name, then the file at that path.
+    """Return the report that ``name`` means: ``-`` is stdin, then the bundled report or expectation of that name, then the file at that path.
 
     A name with a slash or ending in .sql is a path. Raises AnalyzerError, with the names that are spelled nearly like it.
     """
@@ -59,6 +69,8 @@ def find(name: str) -> Report:
     is_path = "/" in name or name.endswith(".sql")
     if not is_path and name in bundled_names():
         return bundled(name)
+    if not is_path and name in bundled_checks():
+        return of_check(name)
     return _own(name, _read(name, Path(name), is_path))
 
 
@@ -71,6 +83,12 @@ def bundled(name: str) -> Report:
     if name not in bundled_names():
         raise AnalyzerError(f"There is no report {name}.", near(name, bundled_names()) or "All of them: analyze --list")
     sql = (queries_folder() / f"{name}.sql").read_text(encoding="utf-8")
+    return Report(name, sql, parse_header(sql))
+
+
+def of_check(name: str) -> Report:
+    """Return the bundled expectation called ``name``, which is one of bundled_checks()."""
+    sql = (checks_folder() / f"{name}.sql").read_text(encoding="utf-8")
     return Report(name, sql, parse_header(sql))
 
 

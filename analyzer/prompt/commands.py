@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer import schema
 from analyzer.catalog import explain, listing
-from analyzer.errors import AnalyzerError
+from analyzer.errors import AnalyzerError, Exit
 from analyzer.output import say
 from analyzer.recording import known_tables
 from analyzer.report import find
@@ -83,7 +84,14 @@ def _describe(_prompt: Prompt, words: list[str]) -> None:
 def _run(prompt: Prompt, words: list[str]) -> None:
     if not words or words[0] == "-":
         raise AnalyzerError("Which report?", ".run REPORT [NAME=VALUE]…; all of them: .reports")
-    prompt.ask(find(words[0]), words[1:])
+    try:
+        report = find(words[0])
+    except AnalyzerError as error:
+        if error.code == Exit.PERMISSION:  # the kernel's, since the prompt was confined
+            hint = f"The prompt opens reports in {Path.cwd()} and below it alone: start it elsewhere, or copy the report."
+            raise AnalyzerError(f"Report {words[0]} may not be read here.", hint, Exit.PERMISSION) from None
+        raise
+    prompt.ask(report, words[1:])
 
 
 def _help(_prompt: Prompt, words: list[str]) -> None:
@@ -107,7 +115,7 @@ def _none(words: list[str], usage: str) -> None:
 COMMANDS = {
     "tables": Command("", "list the tables, with their rows in this recording", _tables),
     "schema": Command("[TABLE]…", "show the columns of tables: type, meaning, unit", _schema),
-    "reports": Command("", "list the bundled reports, with the question that each answers", _reports),
+    "reports": Command("", "list the bundled reports and expectations, with the question that each answers", _reports),
     "describe": Command("REPORT", "explain a bundled report", _describe),
     "run": Command("REPORT [NAME=VALUE]…", "run a bundled report, or a .sql file of this folder or below it", _run),
     "help": Command("", "show this", _help),

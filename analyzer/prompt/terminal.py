@@ -22,7 +22,7 @@ from analyzer.macros import MACROS
 from analyzer.prompt.commands import COMMANDS
 from analyzer.prompt.split import is_whole, split
 from analyzer.recording import known_tables
-from analyzer.report import bundled_names
+from analyzer.report import bundled_checks, bundled_names
 from analyzer.sandbox import Sandbox
 from analyzer.schema import columns
 from recorder.schema import TABLES
@@ -118,7 +118,7 @@ class Words(Completer):
         elif name == "schema":
             yield from ((table, "") for table in self._tables)
         elif name in ("run", "describe"):
-            yield from ((report, "") for report in bundled_names())
+            yield from ((report, "") for report in (*bundled_names(), *bundled_checks()))
 
     def _sql(self, before: str, text: str) -> Iterator[tuple[str, str]]:
         used = set(map(str.lower, _NAME.findall(text)))

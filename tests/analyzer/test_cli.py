@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.header import GROUPS
-from analyzer.report import bundled, bundled_names
+from analyzer.report import bundled, bundled_checks, bundled_names, queries_folder
 from tests.analyzer.conftest import Analyze, error_of, on_terminal
 from tests.support import REPO
 
@@ -39,12 +39,21 @@ def test_a_bundled_report_goes_by_its_name_and_a_path_by_its_slash(recording: Pa
 
 def test_list_shows_each_report_with_its_question_below_its_group(analyze: Analyze) -> None:
     blocks = [block.splitlines() for block in analyze("--list").stdout.split("\n\n")]
+    *blocks, expectations = blocks
     groups = [block[0] for block in blocks]
     assert groups == [name for name in GROUPS if name in groups]
+    assert [line.split()[0] for line in expectations[1:]] == bundled_checks()
     listed = {line.split()[0]: block[0] for block in blocks for line in block[1:]}
     headers = {name: bundled(name).header for name in bundled_names()}
     assert listed == {name: header.group for name, header in headers.items() if header}
     assert all(line.startswith("  ") and line.endswith("?") for block in blocks for line in block[1:])
+
+
+def test_an_expectation_is_described_and_run_like_any_report(analyze: Analyze, recording: Path) -> None:
+    assert "Expect: rows = 0\n" in analyze("--describe", "no_kills").stdout
+    killed = analyze("no_kills", recording, "--format", "csv").stdout
+    assert killed == analyze(queries_folder() / "checks" / "no_kills.sql", recording, "--format", "csv").stdout
+    assert len(killed.splitlines()) > 1
 
 
 def test_describe_explains_a_report(analyze: Analyze) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import junitparser
 import pytest
 
-from analyzer.expectation import Rule, bundled_checks, checks_folder, find_expectations
+from analyzer.expectation import Rule, find_expectations
 from analyzer.header import parse_header
 from analyzer.recording import open_recording
+from analyzer.report import bundled_checks, checks_folder
 from tests.analyzer.conftest import Analyze, error_of
 from tests.report_checks import assert_header_is_true, assert_portable
 from tests.rows import Rows, read_rows, write_recording
