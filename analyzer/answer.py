@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn
@@ -13,6 +14,7 @@ from analyzer.result import Field, Result
 from analyzer.shared import note
 from analyzer.sql_error import near
 from analyzer.trust import Trust, assess
+from analyzer.window import facts_meanwhile
 from recorder.schema import TABLES
 
 if TYPE_CHECKING:
@@ -95,9 +97,10 @@ def ask(sandbox: Sandbox, report: Report, values: Mapping[str, object], arrow: b
     if unknown := sorted(set(values) - statement.parameters - {parameter.name for parameter in header.parameters}):
         hint = near(unknown[0], statement.parameters) or f"Its parameters: {', '.join(sorted(statement.parameters)) or 'none'}."
         raise AnalyzerError(f"{report.name} has no parameter {unknown[0]}.", hint)
-    trust = assess(sandbox, statement.tables, header.optional) if statement.tables else None
     used = {name: value for name, value in values.items() if name in statement.parameters}
-    result = sandbox.execute(statement, report.name, used, arrow)
+    with facts_meanwhile(sandbox) if statement.tables else contextlib.nullcontext():
+        result = sandbox.execute(statement, report.name, used, arrow)
+    trust = assess(sandbox, statement.tables, header.optional) if statement.tables else None
     names = {recording.id: recording.name for recording in sandbox.recordings}
     notes = _notes(sandbox, report, statement, result)
     return Answer(report, result, trust, names, notes, used, lambda other: ask(sandbox, other, other.values(())))

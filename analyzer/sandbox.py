@@ -6,6 +6,7 @@ The allow-list of statement.py is the second layer; either has to hold alone, an
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 600.0
 """How long a statement may run unless the user says otherwise."""
 
+_ABOUT = "SELECT recording_id, host, start_ns, end_ns, coalesce(clean_end, false), tracers, filters FROM recording"
 _MEMORY_BESIDE_BYTES = 1 << 30
 _ARROW_ROWS = 10_000
 
@@ -80,9 +82,10 @@ class Sandbox:
         self.facts: Facts | None = None  # window.py's, once it has read them
         self._views: set[str] = set()
         self._macros: set[str] = set()
-        self._hosts: dict[str, str | None] = {}
+        self._about: dict[str, tuple[Any, ...]] | None = None
         self._spill = spill_folder()
         self._connection = duckdb.connect(":memory:", config=settings(timeout_s, self._spill, memory_bytes))
+        self._beside: duckdb.DuckDBPyConnection | None = None
         self._known = known_tables(recordings)
         self._open_folders: list[int] = []
         self._packs: dict[str, PackStore] = {}
@@ -117,9 +120,26 @@ class Sandbox:
             self._connection.execute(f"DROP VIEW {table}")
         self._views.clear()
 
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[Sandbox]:
+        """Yield the same sandbox on a connection of its own, whose statements run beside this one's, on another thread."""
+        self.about()
+        other = copy.copy(self)
+        other._connection = self._connection.cursor()
+        self._beside = other._connection
+        try:
+            yield other
+        finally:
+            self._beside = None
+            other._connection.close()
+
     def interrupt(self) -> None:
-        """Stop the statement that is running, from another thread."""
-        self._connection.interrupt()
+        """Stop the statements that are running, from another thread."""
+        import duckdb
+
+        for connection in filter(None, (self._connection, self._beside)):
+            with contextlib.suppress(duckdb.ConnectionException):  # closed just now
+                connection.interrupt()
 
     def progress(self) -> float:
         """Return how far the statement is that runs, in percent, from another thread; below 0 where that is not known."""
@@ -219,9 +239,16 @@ class Sandbox:
 
     def rows(self, sql: str, tables: Sequence[str]) -> list[tuple[Any, ...]]:
         """Run one of the analyzer's own statements, which needs no check, over views of ``tables``."""
+        self.view(tables)
+        return self._fetch(sql)
+
+    def read(self, sql: str, table: str) -> list[tuple[Any, ...]]:
+        """Run one of the analyzer's own SELECTs over one table, without a view of it: DuckDB would bind that twice."""
+        return self._fetch(f"WITH {table} AS ({self._select(table, self._sources())}) {sql}")
+
+    def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
         import duckdb
 
-        self.view(tables)
         try:
             return self._run(sql).fetchall()
         except duckdb.Error as error:
@@ -260,30 +287,35 @@ class Sandbox:
         import duckdb
 
         for table in sorted(set(tables) - self._views):
+            select = self._select(table, self._sources())
             try:
-                self._run(f"CREATE VIEW {table} AS {view_sql(table, self._sources(), self._describe)}")
+                self._run(f"CREATE VIEW {table} AS {select}")
             except duckdb.Error as error:
                 raise damaged(str(error)) from None
             self._views.add(table)
 
-    def _sources(self) -> Sources:
-        for recording in self.recordings:
-            if recording.id not in self._hosts:
-                self._hosts[recording.id] = recording.place.part.host if recording.place else self._host(recording)
-        return Sources(self.recordings, self._roots, self._hosts, self.scope.cuts)
-
-    def _host(self, recording: Recording) -> str | None:
-        """Return the host of a recording; None where it does not tell. What is wrong with its file, the view over it will say."""
+    def _select(self, table: str, sources: Sources) -> str:
         import duckdb
 
-        paths = files(recording, self._roots[recording.id], "recording")
-        if not paths:
-            return None
         try:
-            found = self._run(f"SELECT host FROM read_parquet({sql_list(paths)})").fetchone()
-        except duckdb.Error:
-            return None
-        return found[0] if found and isinstance(found[0], str) else None
+            return view_sql(table, sources, self._describe)
+        except duckdb.Error as error:
+            raise damaged(str(error)) from None
+
+    def about(self) -> Mapping[str, tuple[Any, ...]]:
+        """Return the row of the table ``recording`` of each recording that has one, by its id: host and what window.py needs. It is read once."""
+        if self._about is None:
+            select = self._select("recording", Sources(self.recordings, self._roots, {}, self.scope.cuts))  # has no column for the host's name
+            self._about = {row[0]: row[1:] for row in self._fetch(f"WITH recording AS ({select}) {_ABOUT}")}
+        return self._about
+
+    def _sources(self) -> Sources:
+        hosts = {recording.id: recording.place.part.host if recording.place else self._host(recording) for recording in self.recordings}
+        return Sources(self.recordings, self._roots, hosts, self.scope.cuts)
+
+    def _host(self, recording: Recording) -> str | None:
+        about = self.about().get(recording.id)
+        return about[0] if about else None
 
     def _describe(self, file: str) -> dict[str, str]:
         cursor = self._run(f"SELECT * FROM read_parquet({sql_list([file])}) LIMIT 0")

@@ -5,11 +5,13 @@ These are the facts that trust.py judges by. They are read once for an answer, f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analyzer.cut import WHOLE, Cut
+from analyzer.meanwhile import meanwhile
 from recorder.schema import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -71,10 +73,6 @@ class Facts:
     failed: Mapping[tuple[str, str], str]
 
 
-_TABLES = ("recording", "probe", "coverage")
-
-_RECORDINGS = "SELECT recording_id, start_ns, end_ns, coalesce(clean_end, false), tracers, filters FROM recording"
-
 _COUNTS = """
 SELECT recording_id, "table", CAST(sum(events) - coalesce(sum(unwritten), 0) AS BIGINT), CAST(sum(lost) AS BIGINT),
        min(ts) FILTER (WHERE lost > 0), max(ts + to_microseconds(interval_ns // 1000)) FILTER (WHERE lost > 0),
@@ -94,11 +92,23 @@ def read_facts(sandbox: Sandbox) -> Facts:
     return sandbox.facts
 
 
+@contextlib.contextmanager
+def facts_meanwhile(sandbox: Sandbox) -> Iterator[None]:
+    """Read them beside the sandbox's own statement, which runs inside: small questions would else wait for them as long as for their rows."""
+    if sandbox.facts is not None:
+        yield
+        return
+    with sandbox.beside() as aside:
+        with meanwhile(lambda: _read(aside), aside.interrupt) as facts:
+            yield
+        sandbox.facts = facts.get()
+
+
 def _read(sandbox: Sandbox) -> Facts:
-    known = {row[0]: row[1:] for row in sandbox.rows(_RECORDINGS, _TABLES)}
-    counts = {(row[0], row[1]): Counts(*row[2:4], *map(_second, row[4:6]), *row[6:]) for row in sandbox.rows(_COUNTS, _TABLES)}
+    known = {item: row[1:] for item, row in sandbox.about().items()}
+    counts = {(row[0], row[1]): Counts(*row[2:4], *map(_second, row[4:6]), *row[6:]) for row in sandbox.read(_COUNTS, "coverage")}
     failed: dict[tuple[str, str], str] = {}
-    for recording_id, table, hook, reason in sandbox.rows(_FAILED, _TABLES):
+    for recording_id, table, hook, reason in sandbox.read(_FAILED, "probe"):
         failed.setdefault((recording_id, table), f"{hook} could not be attached: {reason}")
     cuts = sandbox.scope.cuts
     windows = (_narrowed(_window(recording.id, known, counts), cuts.get(recording.id, WHOLE)) for recording in sandbox.recordings)
