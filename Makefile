@@ -4,10 +4,11 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+KERNEL ?=
 export PREFIX DESTDIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-install fault-test lint bench install uninstall clean
+.PHONY: help setup demo test test-install fault-test vm-test lint bench install uninstall clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +30,11 @@ test-install: setup ## install into a clean Debian, remove it, and look for what
 fault-test: setup ## kill, starve, stop and deny the recorder for minutes, and look at what is left (as root)
 	@[ "$$(id -u)" = 0 ] || { echo "fault-test needs root. Type: sudo make fault-test" >&2; exit 77; }
 	.venv/bin/python -m pytest -m long -rP tests/kernel $(PYTEST_ARGS)
+
+vm-test: setup ## run tests of the kernel on stock kernels in virtual machines (as root; KERNEL=6.1, PYTEST_ARGS=tests/kernel/test_argv.py)
+	@[ "$$(id -u)" = 0 ] || { echo "vm-test needs root. Type: sudo make vm-test" >&2; exit 77; }
+	@packaging/system-packages.sh vm-test
+	@.venv/bin/python -m tests.vm $(KERNEL) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 lint: setup ## check style and types
 	.venv/bin/ruff check .

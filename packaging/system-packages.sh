@@ -1,26 +1,37 @@
 #!/bin/sh
 # Install what only the distribution can provide, or say which command does. Quick when nothing is missing.
-# Usage: system-packages.sh run|test|test-install|bench    what the installed commands need; that and what the tests need; what the test of installing needs; all
+# Usage: system-packages.sh PURPOSE
+#   run           what the installed commands need
+#   test, bench   that, and what the tests or the benchmarks need
+#   test-install  what makes a clean Debian to install into
+#   vm-test       what makes and boots the virtual machines of the kernel matrix
+#   guest         what there has to be inside of those, with what tests/kernel/ needs
 set -eu
 
 # One line a need: for what, the command (or file, or module) whose presence shows it, then the packages of Debian, Fedora, Arch.
 needs() {
     cat <<'NEEDS'
-run|test|bench python3 python3 python3 python
-run|test|bench venv python3-venv python3 python
-run|test|bench bcc python3-bpfcc python3-bcc python-bcc
-test|bench strace strace strace strace
+run|test|bench|guest python3 python3 python3 python
+run|test|bench|guest venv python3-venv python3 python
+run|test|bench|guest bcc python3-bpfcc python3-bcc python-bcc
+test|bench|guest strace strace strace strace
 test|bench bpftool bpftool bpftool bpf
-test-install debootstrap debootstrap debootstrap debootstrap
-test|bench ip iproute2 iproute iproute2
-test|bench ping iputils-ping iputils iputils
-test|bench nft nftables nftables nftables
+test-install|vm-test debootstrap debootstrap debootstrap debootstrap
+vm-test /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring debian-archive-keyring
+vm-test qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core qemu-system-x86
+vm-test mke2fs e2fsprogs e2fsprogs e2fsprogs
+vm-test depmod kmod kmod kmod
+guest modprobe kmod kmod kmod
+guest busybox busybox-static busybox busybox
+test|bench|guest ip iproute2 iproute iproute2
+test|bench|guest ping iputils-ping iputils iputils
+test|bench|guest nft nftables nftables nftables
 test|bench man man-db man-db man-db
 test|bench mandoc mandoc mandoc mandoc
 test|bench zsh zsh zsh zsh
 test|bench fish fish fish fish
-test|bench curl curl curl curl
-test|bench nginx nginx nginx nginx
+test|bench|guest curl curl curl curl
+test|bench|guest nginx nginx nginx nginx
 test|bench chromium chromium chromium chromium
 test|bench chromedriver chromium-driver chromedriver chromium
 bench cc gcc gcc gcc

@@ -56,7 +56,9 @@ _numbers = itertools.count()
 def command(*words: object, text: str | None = None) -> str:
     """Run a program of the distribution and return what it prints; fail with what it says where it fails."""
     environment = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
-    done = subprocess.run([str(word) for word in words], input=text, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [str(word) for word in words], input=text, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
     assert done.returncode == 0, f"{' '.join(map(str, words))}: {done.stderr}"
     return done.stdout
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from dataclasses import dataclass
 
-from tests.kernel.harness import Row
+from tests.kernel.harness import PATIENCE_SECONDS, Row
 from tests.kernel.net import Namespace, command
 
 
@@ -29,7 +29,7 @@ def _read(text: str) -> Pings:
 def ping(place: Namespace | None, address: str, count: int) -> Pings:
     """Send ``count`` pings, one each 10 ms, and wait a second for the last answer."""
     words = ["ping", "-n", "-c", str(count), "-i", "0.01", "-W", "1", address]
-    done = subprocess.run(place.inside(*words) if place else words, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(place.inside(*words) if place else words, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     return _read(done.stdout)
 
 
@@ -43,7 +43,7 @@ class Pinging:
     def end(self) -> Pings:
         """Stop as Ctrl-C does, and say how it went."""
         self._process.send_signal(signal.SIGINT)
-        return _read(self._process.communicate(timeout=60)[0])
+        return _read(self._process.communicate(timeout=PATIENCE_SECONDS)[0])
 
 
 def xdp_of(place: Namespace | None, interface: str) -> Row | None:

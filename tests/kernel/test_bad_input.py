@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.harness import RECORD, Recording, recorder, run_record
+from tests.kernel.harness import PATIENCE_SECONDS, RECORD, Recording, recorder, run_record
 
 # Where mounting is needed it is done in a mount namespace of its own, which ends with the command.
 PRIVATE_MOUNTS = ["unshare", "--mount", "/bin/sh", "-ec"]
@@ -161,7 +161,7 @@ def test_without_sudo_the_recording_belongs_to_root(tmp_path: Path) -> None:
     output = tmp_path / "r.bpftape"
     environment = {name: value for name, value in os.environ.items() if name not in ("SUDO_UID", "SUDO_GID")}
     words = [RECORD, "--duration", "1", "--output", str(output)]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     assert done.returncode == 0, done.stderr
     assert {(path.lstat().st_uid, path.lstat().st_gid) for path in (output, *output.rglob("*"))} == {(os.getuid(), os.getgid())}
     assert Recording(output).about()["end_reason"] == "duration"

@@ -19,7 +19,7 @@ from recorder.btf import Btf
 from recorder.doctor import examine
 from recorder.tracers import all_tracers
 from tests.kernel.bpf_ids import exists, held
-from tests.kernel.harness import eventually
+from tests.kernel.harness import PATIENCE_SECONDS, eventually
 from tests.support import Cli
 
 # BCC takes text, and says in each call that it would rather have bytes.
@@ -30,7 +30,7 @@ Found = dict[str, dict[str, Any]]
 def doctor(cli: Cli, before: Sequence[str] = (), env: dict[str, str] | None = None) -> tuple[int, str, Found]:
     """Run ``bpftape doctor --json`` behind the words of ``before``; return its exit code, summary, and checks by name."""
     command = [*before, str(cli.path("bpftape")), "doctor", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | (env or {}), check=False, cwd="/")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=os.environ | (env or {}), check=False, cwd="/")
     assert done.stderr == ""
     found = json.loads(done.stdout)
     assert found["exit_code"] == done.returncode

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_ids import exists, held
-from tests.kernel.harness import RECORD, Recording, eventually, recorder
+from tests.kernel.harness import PATIENCE_SECONDS, RECORD, Recording, eventually, recorder
 from tests.kernel.net import Namespace, add_cable, namespace, only
 from tests.kernel.pings import ping, xdp_of
 from tests.support import REPO
@@ -78,7 +78,7 @@ def test_it_leaves_when_the_recorder_is_killed_in_its_window(tmp_path: Path, cab
 def test_it_leaves_when_the_recorded_command_cannot_be_executed(tmp_path: Path, cable: tuple[Namespace, Namespace]) -> None:
     left, right = cable
     words = [RECORD, "--drop", "icmp@right", "--output", tmp_path / "r.bpftape", "--", "/no/such/program"]
-    done = subprocess.run(right.inside(*words), capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(right.inside(*words), capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     assert done.returncode == 127, done.stderr
     assert_nothing_is_left(left, right, set())
 
@@ -92,7 +92,7 @@ def test_an_exception_in_mid_run_takes_it_off(tmp_path: Path, cable: tuple[Names
         assert xdp_of(right, "right") is not None
         objects = held(process.pid)
         pings = ping(left, "10.77.0.2", 7)
-        _, said = process.communicate("go on\n", timeout=60)
+        _, said = process.communicate("go on\n", timeout=PATIENCE_SECONDS)
     assert "ZeroDivisionError: in mid-run" in said
     assert_nothing_is_left(left, right, objects)
     recording = Recording(tmp_path / "r.bpftape")

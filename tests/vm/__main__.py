@@ -1,0 +1,72 @@
+"""Run the kernel's tests on stock kernels in virtual machines: ``make vm-test``, or ``python -m tests.vm [KERNEL...] [-- PYTEST_ARGUMENT...]``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.vm.disks import Unmade
+from tests.vm.guests import Guest, chosen
+from tests.vm.machine import Run, run, stopping
+from tests.vm.results import as_json, keep
+
+AT_ONCE = 2
+SELECTION = ("-v", "-p", "tests.vm.selection", "tests/kernel")
+_speaking = threading.Lock()
+
+
+def _say(guest: Guest, text: str) -> None:
+    with _speaking:
+        print(f"{guest.name:>5}: {text}", flush=True)
+
+
+def _summary(runs: list[Run]) -> Table:
+    table = Table("kernel", "Debian", "passed", "failed", "seconds", "console")
+    for one in runs:
+        passed = sum(outcome.passed for outcome in one.outcomes)
+        failed = one.why or str(len(one.outcomes) - passed)
+        table.add_row(one.release, one.guest.land, str(passed), failed, f"{one.seconds:.0f}", str(one.log))
+    return table
+
+
+def main(words: list[str]) -> int:
+    """Run the guests that are named; return the exit code."""
+    names, arguments = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
+    try:
+        guests = chosen(names)
+    except ValueError as error:
+        print(f"vm-test: {error}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    begun = time.monotonic()
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            try:
+                runs = list(pool.map(lambda guest: run(guest, arguments or SELECTION, lambda text: _say(guest, text)), guests))
+            finally:  # Ctrl-C, too: a guest would go on until its end
+                stopping.set()
+    except KeyboardInterrupt:
+        return 130
+    except Unmade as error:
+        print(f"vm-test: {error}", file=sys.stderr)
+        return 1
+    for one in runs:
+        for outcome in one.outcomes:
+            if not outcome.passed:
+                _say(one.guest, f"{outcome.file}::{outcome.name}: {outcome.why}")
+    Console(width=max(120, Console().width)).print(_summary(runs))
+    print(f"vm-test: {time.monotonic() - begun:.0f} s in all")
+    if not arguments and not os.environ.get("CI"):
+        keep({one.guest.name: as_json(one.release, one.guest.land, one.seconds, one.outcomes) for one in runs if one.outcomes})
+    return 0 if all(one.is_good for one in runs) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

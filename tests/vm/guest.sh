@@ -1,0 +1,30 @@
+#!/bin/sh
+# The first process of a virtual machine of `make vm-test`: get it ready, run the kernel's tests, write what came of them to the last disk, switch off.
+# What to run is in /mnt/arguments; /mnt is the disk that tests/vm/machine.py made of this repository.
+export PATH=/opt/bpftape/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb
+export BPFTAPE_REQUIRE_KERNEL=1 BPFTAPE_TEST_PATIENCE_SECONDS=400
+mkdir -p /dev/pts /dev/shm /tmp/results
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /run
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+ln -s /proc/self/fd /dev/fd
+chmod 1777 /tmp /dev/shm
+ip link set lo up
+hostname bpftape-guest
+echo "guest: $(uname -r), $(/opt/bpftape/bin/python -V)"
+
+cd /mnt || exit
+# Every Python of the environment imports it, and so has the host compile.
+modprobe virtio_console
+/opt/bpftape/bin/python -IS tests/vm/far_compiler.py /dev/vport*p1 &
+for place in /opt/bpftape/lib/python3*/site-packages; do
+    cp tests/vm/far_compiler.py "$place"
+    echo "import far_compiler" >"$place/far_compiler.pth"
+done
+
+xargs /opt/bpftape/bin/python -m pytest --junit-xml=/tmp/results/junit.xml -p no:cacheprovider <arguments 2>&1 | cat # no terminal
+tar -C /tmp/results -cf /dev/vdd .
+sync
+echo "guest: done"
+busybox poweroff -f

@@ -1,0 +1,34 @@
+"""The virtual machines of the matrix: each has the kernel of one Debian and the programs of one, its Python and BCC among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """One virtual machine."""
+
+    name: str
+    """What KERNEL= of the Makefile says."""
+    kernel: str
+    """The suite whose newest stock kernel it boots."""
+    land: str
+    """The suite that all its programs come from. That of Debian 11 has a Python that bpftape is too new for."""
+
+
+GUESTS = (
+    Guest("5.10", kernel="bullseye", land="bookworm"),
+    Guest("6.1", kernel="bookworm", land="bookworm"),
+    Guest("6.12", kernel="trixie", land="trixie"),
+    Guest("sid", kernel="sid", land="sid"),
+)
+
+
+def chosen(names: Iterable[str]) -> list[Guest]:
+    """Return the guests of these names, all of them without one; raise ValueError where there is none of a name."""
+    by_name = {guest.name: guest for guest in GUESTS}
+    if wrong := [name for name in names if name not in by_name]:
+        raise ValueError(f"there is no virtual machine {wrong[0]!r}, but {', '.join(by_name)}")
+    return [by_name[name] for name in names] or list(GUESTS)

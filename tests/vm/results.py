@@ -1,0 +1,80 @@
+"""What came of the tests in virtual machines: read from pytest, kept in results.json, shown as a table in README.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from junitparser import JUnitXml, TestCase
+
+from tests.support import REPO
+from tests.vm.guests import GUESTS
+
+RESULTS = Path(__file__).with_name("results.json")
+README = REPO / "README.md"
+BEGIN, END = "<!-- kernels: begin, made by make vm-test -->", "<!-- kernels: end -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one test."""
+
+    file: str
+    name: str
+    passed: bool
+    why: str
+
+
+def _outcome(case: TestCase) -> Outcome:
+    why = "; ".join(str(result.message).splitlines()[0] for result in case.result)
+    return Outcome(str(case.classname).rsplit(".", 1)[-1], str(case.name), not case.result, why)
+
+
+def read_outcomes(junit: Path) -> list[Outcome]:
+    """Read pytest's XML."""
+    return [_outcome(case) for suite in JUnitXml.fromfile(str(junit)) for case in suite]
+
+
+def as_json(release: str, land: str, seconds: float, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Return what results.json has of one guest: by file, the tests that passed and those that did not."""
+    files: dict[str, dict[str, list[str]]] = {}
+    for outcome in outcomes:
+        file = files.setdefault(outcome.file, {"passed": [], "failed": []})
+        file["passed" if outcome.passed else "failed"].append(outcome.name)
+    return {"kernel": release, "debian": land, "seconds": round(seconds), "tests": files}
+
+
+def _cell(file: dict[str, list[str]] | None) -> str:
+    if file is None:
+        return ""
+    passed, failed = len(file["passed"]), len(file["failed"])
+    return f"{passed} of {passed + failed}" if failed else f"{passed}"
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the table: a line a file of tests, a column a guest, how many tests passed."""
+    guests = [results[guest.name] for guest in GUESTS if guest.name in results]
+    lines = [["tests passed", *(f"Linux {guest['kernel']}" for guest in guests)], ["---"] * (1 + len(guests))]
+    lines.append(["programs of Debian", *(guest["debian"] for guest in guests)])
+    files = sorted({file for guest in guests for file in guest["tests"]})
+    lines += [[file.removeprefix("test_").replace("_", " "), *(_cell(guest["tests"].get(file)) for guest in guests)] for file in files]
+    totals = [{kind: [name for file in guest["tests"].values() for name in file[kind]] for kind in ("passed", "failed")} for guest in guests]
+    lines.append(["**all**", *(f"**{_cell(total)}**" for total in totals)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def fresh(text: str, results: dict[str, Any]) -> str:
+    """Return the README's text with the table made anew; raise ValueError where its place is missing."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError(f"README.md must have the line {BEGIN} and the line {END}, once each")
+    return f"{text[: text.index(BEGIN) + len(BEGIN)]}\n{table(results)}\n{text[text.index(END) :]}"
+
+
+def keep(made: dict[str, Any]) -> None:
+    """Put what came of some guests into results.json, and the table into README.md."""
+    results = {**(json.loads(RESULTS.read_text()) if RESULTS.exists() else {}), **made}
+    RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    README.write_text(fresh(README.read_text(), results))

@@ -1,0 +1,31 @@
+"""Pytest plugin: of the kernel's tests, run those that can come out otherwise on another kernel.
+
+A virtual machine without help of the CPU is some ten times slower. What is left out is named here, with the reason; a new file runs until
+it is named.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+SAYS_NOTHING_OF_A_KERNEL = {
+    "test_adversity.py": "closed terminals, full devices and commands that do not end are the recorder's own business, above the kernel's tables",
+    "test_bad_input.py": "wrong options are refused before the kernel is asked for anything",
+    "test_compiler.py": "ends of the compiler's process; that it compiles is shown by every recording",
+    "test_disk_full.py": "the writer's business; the kernel only counts, as in test_full_ring.py",
+    "test_ending.py": "signals and exit codes; what is left in the kernel is the business of test_left_behind.py",
+    "test_follow.py": "the analyzer's business",
+    "test_merge.py": "the analyzer's business",
+    "test_print.py": "how rows are shown, not which there are",
+    "test_recover.py": "the folder's business; what is left in the kernel is the business of test_left_behind.py",
+    "test_tcp_nginx.py": "the same connects and accepts as in test_tcp_accept.py, made by other programs",
+    "test_tcp_print.py": "how rows are shown, not which there are",
+    "test_terminal.py": "how a recording looks, not what is in it",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is named above."""
+    left_out = [item for item in items if item.path.name in SAYS_NOTHING_OF_A_KERNEL]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
