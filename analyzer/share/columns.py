@@ -82,7 +82,7 @@ class Columns:
             return lambda texts: [self._masker(text) for text in texts]
         if kind is Kind.FILTER:
             return lambda texts: [self.filter_word(text) for text in texts]
-        return lambda texts: [self._pseudonyms.token(kind, text) for text in texts]
+        return lambda texts: self._pseudonyms.tokens(kind, texts)
 
     def filter_word(self, word: str) -> str:
         """Return an option=value of `record` with the value treated as what it is."""
@@ -107,7 +107,7 @@ class Columns:
         """Return of each list the token of its first text's last part, which is the program's name."""
         values, offsets = dictionary_of(lists.flatten()), _offsets(lists)
         heads = values.take(pa.array(offsets[:-1][np.diff(offsets) > 0]))
-        names = _words(heads, lambda texts: [self._pseudonyms.token(Kind.PROGRAM, text.rpartition("/")[2]) for text in texts])
+        names = _words(heads, lambda texts: self._pseudonyms.tokens(Kind.PROGRAM, [text.rpartition("/")[2] for text in texts]))
         return _listed(lists, names, np.minimum(np.diff(offsets), 1))
 
     def _masked_lists(self, lists: pa.ListArray) -> pa.ListArray:
@@ -179,20 +179,21 @@ def _words(values: pa.Array, treated: Callable[[list[str]], list[str]]) -> pa.Di
     """Return ``values`` with each distinct text treated; NULL stays NULL."""
     coded = dictionary_of(values)
     old = coded.dictionary.to_pylist()
-    texts = [text for text in old if text is not None]
-    new = dict(zip(texts, treated(texts), strict=True))
+    new = iter(treated([text for text in old if text is not None]))
     places = np.asarray(coded.indices.fill_null(0).to_numpy(zero_copy_only=False))
-    return _deduplicated(places, [new.get(text, "") for text in old], coded)
+    return _deduplicated(places, ["" if text is None else next(new) for text in old], coded)
 
 
 def _deduplicated(places: npt.NDArray[np.integer], texts: Sequence[str], like: pa.DictionaryArray) -> pa.DictionaryArray:
     """Return a dictionary array with each text once, as Parquet's writer needs it, and only those in use; NULL where ``like`` has it."""
-    used = np.unique(places[np.asarray(like.is_valid())]) if like.null_count else np.unique(places)
-    numbers: dict[str, int] = {}
+    is_used = np.zeros(len(texts) + 1, np.bool_)
+    is_used[places[np.asarray(like.is_valid())] if like.null_count else places] = True
+    used = np.flatnonzero(is_used)
+    distinct = pa.array([texts[place] for place in used.tolist()], pa.string()).dictionary_encode()
     moved = np.zeros(len(texts) + 1, np.int32)
-    moved[used] = [numbers.setdefault(texts[place], len(numbers)) for place in used]
+    moved[used] = distinct.indices
     mask = np.asarray(like.is_null()) if like.null_count else None
-    return pa.DictionaryArray.from_arrays(pa.array(moved[places], pa.int32(), mask=mask), pa.array(list(numbers), pa.string()))
+    return pa.DictionaryArray.from_arrays(pa.array(moved[places], pa.int32(), mask=mask), distinct.dictionary)
 
 
 def _offsets(lists: pa.ListArray) -> Numbers:

@@ -26,21 +26,19 @@ from analyzer.manifest import Segment
 from analyzer.progress import Advance
 from analyzer.recording import Recording
 from analyzer.share.masking import ANYWHERE, without_secrets
-from analyzer.share.originals import Originals, addresses, kept, originals
+from analyzer.share.originals import TEXT_TYPES, Originals, addresses, kept, originals
 from analyzer.share.pages import pages
 from analyzer.share.policy import Policy, Treatment
-from analyzer.share.pseudonyms import TOKEN, Pseudonyms, is_token, packed
-from analyzer.share.source import batches, texts
+from analyzer.share.pseudonyms import Pseudonyms, is_token, packed, without_tokens
+from analyzer.share.sieve import sieve
+from analyzer.share.source import batches, joined, texts
 from recorder.schema import TABLES, Column, Kind, Table, Type, arrow_schema
 
 # Compressed bytes are random: what is shorter comes up by chance in a large file. In decompressed pages it does not.
 _IN_COMPRESSED_BYTES = 9
 _SUSPECTS = 1_000
-_TOKENS = re.compile(TOKEN.encode())
 _V4_BEFORE, _V4_AFTER = re.compile(rb"[0-9.]"), re.compile(rb"[0-9]|\.[0-9]")
 _V6_BEFORE = _V6_AFTER = re.compile(rb"[0-9A-Fa-f:.]")
-
-_TOKENS_ONLY = (Treatment.TOKEN, Treatment.PROGRAM, Treatment.DROP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +62,6 @@ class _Search:
     def whole(self, values: list[str], place: str) -> Iterator[Suspect]:
         """Yield originals that are among ``values``."""
         return (self._suspect(text, place) for text in self._known.keys() & values)
-
-    def value(self, text: str, place: str) -> Iterator[Suspect]:
-        """Yield originals that ``text`` is, or has in it."""
-        if text in self._known:
-            yield self._suspect(text, place)
-        else:
-            yield from self.within(_TOKENS.sub(b"\0", text.encode("utf-8", "surrogatepass")), place)
 
     def within(self, data: bytes | memoryview, place: str, shortest: int = ANYWHERE) -> Iterator[Suspect]:
         """Yield originals of ``shortest`` bytes and more in ``data``."""
@@ -106,13 +97,16 @@ class Check:
 
     def run(self, copy: Recording, manifest: Path, workers: int) -> None:
         """Raise AnalyzerError, naming the column, if the copy is not fit to be handed out."""
-        for lot in originals(self.recording, self.policy):
+        for lot in self._lots(copy, manifest, workers):
             search = _Search(lot)
             self.suspects.update(search.within(manifest.read_bytes(), manifest.name))
             segments = [segment for found in copy.tables.values() for segment in found]
-            with ThreadPoolExecutor(workers) as pool:
+            pool = ThreadPoolExecutor(workers)
+            try:
                 for found in pool.map(partial(self._segment, copy, search), segments):
                     self.suspects.update(found)
+            finally:
+                pool.shutdown(cancel_futures=True)
             self.is_formed = True
             if len(self.suspects) > _SUSPECTS:
                 break
@@ -120,9 +114,20 @@ class Check:
         if leaks:
             raise _leak(min(leaks, key=lambda leak: (-len(leak.text), leak.place, leak.origin)), len(leaks))
 
+    def _lots(self, copy: Recording, manifest: Path, workers: int) -> Iterable[Originals]:
+        """Return what is to be searched for: all originals, or where these are too many for one search those that may be there."""
+        first = next(originals(self.recording, self.policy))
+        if not first.is_full:
+            return [first]
+        try:
+            made = sieve(self.recording, self.policy, copy, manifest.read_bytes(), workers, lambda _: None)
+        except ValueError as error:
+            raise _wrong(copy.path.name, f"bytes that cannot be read ({error})") from None
+        return originals(self.recording, self.policy, made.left)
+
     def _segment(self, copy: Recording, search: _Search, segment: Segment) -> set[Suspect]:
         table = TABLES[segment.table]
-        columns = {column.name: column for column in table.columns if column.type in (Type.STRING, Type.CATEGORY, Type.STRINGS)}
+        columns = {column.name: column for column in table.columns if column.type in TEXT_TYPES}
         found: set[Suspect] = set()
         for rows in batches(copy, segment, table, list(columns)):
             for name in rows.column_names:
@@ -146,15 +151,13 @@ class Check:
     def _values(self, search: _Search, table: Table, column: Column, values: list[str]) -> Iterator[Suspect]:
         treatment, place = self.policy.treatment(table, column), f"{table.name}.{column.name}"
         if not self.is_formed:
-            _check_form(treatment, column, values, place)
-        if _has_tokens_only(treatment, column) or treatment is Treatment.PREFIX:
-            yield from search.whole(values, place)
-        else:
-            for value in values:
-                yield from self._that_count(search.value(value, place), treatment, column)
+            _check_form(treatment, self.policy.gives_tokens(table, column), values, place)
+        yield from search.whole(values, place)
+        if not self.policy.gives_tokens(table, column) and treatment is not Treatment.PREFIX:
+            yield from self._that_count(search.within(without_tokens(joined(values)), place), treatment, column)
 
     def _page(self, search: _Search, table: Table, column: Column, data: bytes) -> Iterator[Suspect]:
-        found = search.within(_TOKENS.sub(b"\0", data), f"{table.name}.{column.name}")
+        found = search.within(without_tokens(data), f"{table.name}.{column.name}")
         return self._that_count(found, self.policy.treatment(table, column), column)
 
     def _that_count(self, found: Iterable[Suspect], treatment: Treatment, column: Column) -> Iterator[Suspect]:
@@ -195,13 +198,9 @@ class Check:
         return {suspect for suspect in self.suspects if suspect.text in left}
 
 
-def _has_tokens_only(treatment: Treatment, column: Column) -> bool:
-    return treatment in _TOKENS_ONLY and column.kind is not Kind.FILTER
-
-
-def _check_form(treatment: Treatment, column: Column, values: list[str], place: str) -> None:
+def _check_form(treatment: Treatment, are_tokens: bool, values: list[str], place: str) -> None:
     """Raise AnalyzerError where tokens, addresses or masked text belong, and something else is."""
-    if _has_tokens_only(treatment, column):
+    if are_tokens:
         wrong, what = (value for value in values if value and not is_token(value)), "a value that is no token"
     elif treatment is Treatment.PREFIX:
         wrong, what = (value for value in values if packed(value) is None and not is_token(value)), "a value that is no address"

@@ -13,7 +13,7 @@ from recorder.schema import TABLES, Column, Kind, Table, Type
 
 # Arguments, names of programs and sentences are made of words that may stand anywhere. They are held to the form of their tokens instead.
 _NAMES = frozenset({Kind.ADDRESS, Kind.HOST, Kind.CONTAINER, Kind.ID, Kind.USER, Kind.FILE, Kind.FILTER, Kind.SYSTEM})
-_TEXT_TYPES = frozenset({Type.STRING, Type.CATEGORY, Type.STRINGS})
+TEXT_TYPES = frozenset({Type.STRING, Type.CATEGORY, Type.STRINGS})
 
 # So many originals are searched for at once: memory stays bounded, however many there are.
 _AT_ONCE = 200_000
@@ -39,12 +39,12 @@ class Originals:
         return len(self.found) >= _AT_ONCE or self.characters >= _AT_ONCE_CHARACTERS
 
 
-def originals(recording: Recording, policy: Policy) -> Iterator[Originals]:
-    """Yield all originals of a recording, some at a time; there is always a first lot."""
+def originals(recording: Recording, policy: Policy, left: Callable[[Kind, list[str]], list[str]] = lambda _, texts: texts) -> Iterator[Originals]:
+    """Yield the originals of a recording, those of them that ``left`` leaves, some at a time; there is always a first lot."""
     lot = Originals()
     lot.add(recording.id, Kind.ID, "the manifest")
-    for name, kind, values in _hidden(recording, policy):
-        for value in values:
+    for name, kind, values in hidden(recording, policy):
+        for value in left(kind, values):
             lot.add(value, kind, name)
         if lot.is_full:
             yield lot
@@ -54,7 +54,7 @@ def originals(recording: Recording, policy: Policy) -> Iterator[Originals]:
 
 def names(recording: Recording, policy: Policy) -> Iterator[tuple[Kind, str]]:
     """Yield the names of hosts and containers that become tokens, to find them in text that stays; each at least once."""
-    for _, kind, values in _hidden(recording, policy, frozenset({Kind.HOST, Kind.CONTAINER, Kind.ID, Kind.FILTER})):
+    for _, kind, values in hidden(recording, policy, frozenset({Kind.HOST, Kind.CONTAINER, Kind.ID, Kind.FILTER})):
         if kind in (Kind.HOST, Kind.CONTAINER, Kind.ID):
             yield from ((kind, value) for value in values if value)
 
@@ -72,7 +72,7 @@ def addresses(recording: Recording, policy: Policy) -> Iterator[list[str]]:
         yield found
 
 
-def _hidden(recording: Recording, policy: Policy, kinds: frozenset[Kind] = _NAMES) -> Iterator[tuple[str, Kind, list[str]]]:
+def hidden(recording: Recording, policy: Policy, kinds: frozenset[Kind] = _NAMES) -> Iterator[tuple[str, Kind, list[str]]]:
     """Yield the texts of columns of ``kinds`` that do not stay; of an option=value the value, which is of its option's kind."""
 
     def is_hidden(table: Table, column: Column) -> bool:
@@ -91,7 +91,7 @@ def _hidden(recording: Recording, policy: Policy, kinds: frozenset[Kind] = _NAME
 def _texts(recording: Recording, wanted: Callable[[Table, Column], bool]) -> Iterator[tuple[str, Column, list[str]]]:
     """Yield the texts of the columns that are wanted: name of table and column, column, and distinct values of a row group."""
     for table in TABLES.values():
-        columns = {column.name: column for column in table.columns if column.type in _TEXT_TYPES and wanted(table, column)}
+        columns = {column.name: column for column in table.columns if column.type in TEXT_TYPES and wanted(table, column)}
         for segment in recording.tables.get(table.name, []) if columns else ():
             for rows in batches(recording, segment, table, list(columns)):
                 for name in rows.column_names:

@@ -37,6 +37,9 @@ class Treatment(StrEnum):
     """All times moved by the same, years back."""
 
 
+_TOKENS_ONLY = (Treatment.TOKEN, Treatment.PROGRAM, Treatment.DROP)
+
+
 def fits(treatment: Treatment, column: Column) -> bool:
     """Say whether ``treatment`` can be given to ``column``."""
     match treatment:
@@ -69,6 +72,10 @@ class Policy:
         """Return what becomes of a column; raise KeyError for one whose kind is not known."""
         assert column.kind is not None
         return self.columns.get((table.name, column.name)) or self.kinds[column.kind]
+
+    def gives_tokens(self, table: Table, column: Column) -> bool:
+        """Say whether all texts of a column become tokens, or nothing."""
+        return column.kind is not Kind.FILTER and self.treatment(table, column) in _TOKENS_ONLY
 
 
 def built_in() -> list[str]:

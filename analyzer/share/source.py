@@ -113,6 +113,11 @@ def texts(array: pa.ChunkedArray) -> Iterator[list[str]]:
         yield [text for text in dictionary_of(values).dictionary.to_pylist() if text is not None]
 
 
+def joined(values: Sequence[str]) -> bytes:
+    """Return texts as bytes, with a NUL between them."""
+    return "\0".join(values).encode("utf-8", "surrogatepass")
+
+
 def dictionary_of(values: pa.Array) -> pa.DictionaryArray:
     """Return an array of text as a dictionary array."""
     return values if pa.types.is_dictionary(values.type) else values.dictionary_encode()

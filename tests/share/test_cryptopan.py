@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.share.cryptopan import CryptoPan
-from analyzer.share.pseudonyms import Pseudonyms
+from analyzer.share.pseudonyms import Pseudonyms, _text
 
 # The key of the sample in the authors' own distribution.
 KEY = bytes(
@@ -94,6 +94,11 @@ def test_addresses_as_text_stay_what_they_are() -> None:
     assert none.startswith("address-")
     assert Pseudonyms(b"k" * 32).addresses(texts) == [four, six, mapped, loopback, none, again]
     assert Pseudonyms(b"l" * 32).address("10.0.0.5") != four
+
+
+@given(st.binary(min_size=16, max_size=16) | st.lists(st.sampled_from([b"\0\0", b"\0\1", b"\xff\xff"]), min_size=8, max_size=8).map(b"".join))
+def test_pseudonyms_are_written_as_the_recorder_writes_addresses(address: bytes) -> None:
+    assert _text(address) == str(IPv6Address(address))
 
 
 def test_the_pseudonym_of_a_network_has_those_of_its_addresses() -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analyzer.errors import AnalyzerError
-from analyzer.share import copy, run
+from analyzer.share import copy, originals, run, sieve
 from analyzer.share.columns import Columns
 from analyzer.share.key import make_key
 from analyzer.share.masking import Masker
@@ -23,6 +23,14 @@ from tests.rows import read_rows, write_recording
 
 Patch = pytest.MonkeyPatch
 treated = Columns.table
+
+
+@pytest.fixture(params=["few", "too many for one search"], autouse=True)
+def amount(request: pytest.FixtureRequest, monkeypatch: Patch) -> None:
+    """Have every test made again with the sieve before the search, as where there are 200,000 originals and more."""
+    if request.param != "few":
+        monkeypatch.setattr(originals, "_AT_ONCE", 20)
+        monkeypatch.setattr(sieve, "_SLOTS_LOG2", 20)
 
 
 def refused(recording: Path, folder: Path, policy: str = "standard") -> str:

@@ -25,6 +25,21 @@ def test_every_kind_of_text_has_tokens_of_its_own(kind: Kind) -> None:
     assert [other for other in TOKENS if MADE.token(other, "web1").partition("-")[2][:8] == token.partition("-")[2][:8]] == [kind]
 
 
+def test_tokens_are_what_they_were() -> None:
+    """Copies that were made with earlier versions under the same key have to join."""
+    assert MADE.tokens(Kind.HOST, ["web1", "", "db1", "web1"]) == ["host-dqgfovzmj6jxhryb", "", MADE.token(Kind.HOST, "db1"), "host-dqgfovzmj6jxhryb"]
+    assert MADE.token(Kind.PROGRAM, "x") == "prog-ugwiawi2m3"
+
+
+def test_tokens_of_more_names_than_are_remembered_stay_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"/srv/{number % 150}" for number in range(400)]
+    whole = MADE.tokens(Kind.FILE, names)
+    monkeypatch.setattr("analyzer.share.pseudonyms._REMEMBERED", 10)
+    few = Pseudonyms(b"k" * 32)
+    assert [token for start in range(0, 400, 7) for token in few.tokens(Kind.FILE, names[start : start + 7])] == whole
+    assert len(set(whole)) == 150
+
+
 @given(TEXT, TEXT)
 def test_two_names_have_two_tokens(one: str, other: str) -> None:
     assert (MADE.token(Kind.FILE, one) == MADE.token(Kind.FILE, other)) == (one == other)
