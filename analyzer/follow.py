@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from analyzer.answer import Answer
 from analyzer.errors import AnalyzerError, Exit
-from analyzer.recording import open_recording
+from analyzer.recording import open_recording, open_store, read_manifest
 from analyzer.render import load
 from analyzer.report import Report
 from analyzer.run import Request, answer_into, check_complete, seconds, write_answer
 from analyzer.scope import narrow
-from analyzer.store import is_being_written
+from analyzer.store import is_being_written, is_file
 from recorder.schema import MANIFEST
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def follow(request: Request, report: Report, paths: list[Path]) -> None:
         raise AnalyzerError("--follow goes with one recording.", "analyze REPORT RECORDING --follow")
     (path,) = paths
     confine([path], [Path(request.output) if request.output is not None else None])
-    if not (path / MANIFEST).is_file():
-        open_recording(path)  # says what is wrong with it
-        raise AnalyzerError(f"{path} is packed and does not grow.", "Without --follow it is answered once.")
+    merged = read_manifest(open_store(path)).merged  # says what is wrong with it, too
+    if merged is not None or is_file(path):
+        raise AnalyzerError(f"{path} is {'packed' if merged is None else 'merged'} and does not grow.", "Without --follow it is answered once.")
     if load(request.format).TRAITS.needs_file and request.output is None:
         raise AnalyzerError(f"Answers in {request.format} cannot follow each other in a pipe.", "--output FILE: it always has the last one.")
     ended, interrupted, answer = False, False, None

@@ -8,9 +8,12 @@ from typing import Any
 
 from analyzer.text import printable
 
-HEADER = f"{'TIME':15} {'EVENT':11} {'PID':>7} {'PPID':>7} {'UID':>6} {'COMM':16} DETAIL"
-
 Row = dict[str, Any]
+
+
+def header(host: str = "") -> str:
+    """Return the names of what a line has; ``host`` is that of a column of hosts, as wide as these are, where there are several."""
+    return f"{'TIME':15} {host}{'EVENT':11} {'PID':>7} {'PPID':>7} {'UID':>6} {'COMM':16} DETAIL"
 
 
 def _clone(row: Row) -> str:
@@ -96,16 +99,16 @@ DETAILS: dict[str, Callable[[Row], str]] = {
 """The tables whose rows have a form as lines, and what is behind the columns that all of them share."""
 
 
-def line(table: str, row: Row) -> str:
-    """Return one row as a line without control characters."""
+def line(table: str, row: Row, host: str = "") -> str:
+    """Return one row as a line without control characters; ``host`` is as :func:`header` has it."""
     time = row["ts"].strftime("%H:%M:%S.%f")
     detail = DETAILS[table](row)
     pid, ppid, uid, comm = ("-" if row.get(name) is None else row[name] for name in ("pid", "ppid", "uid", "comm"))
-    return printable(f"{time} {table:11} {pid:>7} {ppid:>7} {uid:>6} {comm:16} {detail}")
+    return printable(f"{time} {host}{table:11} {pid:>7} {ppid:>7} {uid:>6} {comm:16} {detail}")
 
 
-def loss_line(row: Row) -> str:
+def loss_line(row: Row, host: str = "") -> str:
     """Return a row of ``coverage`` that counts losses as a line: what is not among the others."""
     time = row["ts"].strftime("%H:%M:%S.%f")
     detail = f"{row['lost']:,} {row['table']} events in the {row['interval_ns'] / 1e9:.3f} s from here on"
-    return printable(f"{time} {'LOST':11} {'-':>7} {'-':>7} {'-':>6} {'-':16} {detail}")
+    return printable(f"{time} {host}{'LOST':11} {'-':>7} {'-':>7} {'-':>6} {'-':16} {detail}")

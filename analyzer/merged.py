@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +16,12 @@ KEY = "merged"
 """Key of the manifest's header."""
 
 NONSENSE = "what its manifest says of the recordings that were merged makes no sense"
+
+PARTS = "parts"
+"""The folder of all parts."""
+
+FOLDER = re.compile(rf"{PARTS}/[0-9]{{6}}")
+"""What :func:`folder` returns."""
 
 MOST_PARTS = 1_000
 _LONGEST_NS = 1 << 61
@@ -51,17 +59,27 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a recording is that is a part of a merged one: which, its name, and how many parts that has."""
+    """Where a recording is that is a part of a merged one: the id and the path of that, and which of its parts it is."""
 
     timeline: str
-    merged: str
+    path: Path
     number: int
     part: Part
+
+    @property
+    def merged(self) -> str:
+        """Return the name of the merged recording."""
+        return self.path.name
+
+    @property
+    def folder(self) -> str:
+        """Return where it is inside of the merged recording."""
+        return folder(self.number)
 
 
 def folder(number: int) -> str:
     """Return where the part of that number is, inside of the merged recording's folder."""
-    return f"parts/{number:06}"
+    return f"{PARTS}/{number:06}"
 
 
 def header(parts: Sequence[Part]) -> dict[str, Any]:

@@ -1,54 +1,20 @@
-"""A packed recording: one zip file whose members are stored as they are, so that each can be read where it lies.
-
-It may come from a stranger. Nothing in it is believed: names, kinds, sizes and places are checked before anything is read, and only members that
-belong to a recording are there at all.
-"""
+"""A packed recording: one zip file whose members are stored as they are, so that each can be read where it lies."""
 
 from __future__ import annotations
 
 import io
 import os
-import re
 import stat
-import struct
-import zipfile
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import SEGMENT_PATH, damaged
+from analyzer.merged import folder
+from analyzer.pack_contents import Contents, Member, look
 from analyzer.store import FolderStore, missing
-from recorder.schema import MANIFEST, SUFFIX
-
-# A member's name begins with that of the folder which it is unpacked to.
-_FOLDER = re.compile(r"[^./\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]{0,199}" + re.escape(SUFFIX))
-_LOCAL = struct.Struct("<4s5H3I2H")
-_END = struct.Struct("<4s4H2IH")
-_END_64_LOCATOR = struct.Struct("<4sIQI")
-_END_64 = struct.Struct("<4sQ2H2I4Q")
-# The list of members is read whole: this is enough for half a million segments.
-_MOST_DIRECTORY_BYTES = 64 << 20
-_ENCRYPTED = 0x1
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Where a file of the recording lies in the pack, in bytes, and its CRC-32."""
-
-    offset: int
-    size: int
-    crc: int
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What is in a pack: the name of the recording's folder, and its files by their paths inside of it."""
-
-    folder: str
-    members: Mapping[str, Member]
+from recorder.schema import MANIFEST
 
 
 class Slice(io.RawIOBase):
@@ -91,8 +57,8 @@ class Slice(io.RawIOBase):
         super().close()
 
 
-class PackStore:
-    """The files of a packed recording, as :class:`analyzer.store.Store` has them."""
+class _Packed:
+    """The file, and what is in it."""
 
     def __init__(self, shown: Path) -> None:
         self.shown = shown
@@ -103,40 +69,17 @@ class PackStore:
         """What is in the pack; AnalyzerError (65 or 77) where it is not a recording's."""
         fd, status = self._open()
         with os.fdopen(fd, "rb") as file:
-            found = _contents(self.shown, file, status.st_size)
+            found = look(self.shown, file, status.st_size)
         self._seen = _identity(status)
         return found
 
-    def manifest(self) -> bytes:
-        """Return the manifest's text."""
-        with self.open(MANIFEST) as file:
-            text = file.read()
-        if zlib.crc32(text) != self.contents.members[MANIFEST].crc:
-            raise damaged(self.shown, f"{MANIFEST} is not what was packed", "Have it packed and sent again.")
-        return text
-
-    def open(self, name: str) -> Slice:
+    def open(self, member: Member) -> Slice:
         """Open a file where it lies."""
-        member = self.member(name)
         fd, status = self._open()
         if _identity(status) != self._seen:
             os.close(fd)
             raise AnalyzerError(f"{self.shown} was changed while it was read.", "Try again.", Exit.RECORDING)
         return Slice(fd, member.offset, member.size)
-
-    def member(self, name: str) -> Member:
-        """Return where a file lies."""
-        if name not in self.contents.members:
-            raise damaged(self.shown, f"{name} is missing", "Have it packed and sent again.")
-        return self.contents.members[name]
-
-    def size(self, name: str) -> int:
-        """Return the size of a file."""
-        return self.member(name).size
-
-    def names(self) -> list[str]:
-        """Return the paths of all segments in it."""
-        return sorted(self.contents.members.keys() - {MANIFEST})
 
     def _open(self) -> tuple[int, os.stat_result]:
         try:
@@ -154,86 +97,56 @@ class PackStore:
         return fd, status
 
 
+class PackStore:
+    """The files of a packed recording, as :class:`analyzer.store.Store` has them, or of a part of one that is merged."""
+
+    def __init__(self, shown: Path) -> None:
+        self._packed = _Packed(shown)
+        self._inside = ""
+        self.shown, self.path = shown, self._packed.path
+
+    @property
+    def folder(self) -> str:
+        """Return the name of the folder that it is unpacked to."""
+        return self._packed.contents.folder
+
+    def part(self, number: int) -> PackStore:
+        """Return the files of a part."""
+        found = PackStore(self.shown)
+        found._packed, found._inside = self._packed, f"{folder(number)}/"
+        return found
+
+    def manifest(self) -> bytes:
+        """Return the manifest's text."""
+        with self.open(MANIFEST) as file:
+            text = file.read()
+        if zlib.crc32(text) != self.member(MANIFEST).crc:
+            raise damaged(self.shown, f"{self._inside}{MANIFEST} is not what was packed", "Have it packed and sent again.")
+        return text
+
+    def open(self, name: str) -> Slice:
+        """Open a file where it lies."""
+        return self._packed.open(self.member(name))
+
+    def has(self, name: str) -> bool:
+        """Say whether there is such a file."""
+        return self._inside + name in self._packed.contents.members
+
+    def member(self, name: str) -> Member:
+        """Return where a file lies."""
+        if not self.has(name):
+            raise damaged(self.shown, f"{self._inside}{name} is missing", "Have it packed and sent again.")
+        return self._packed.contents.members[self._inside + name]
+
+    def size(self, name: str) -> int:
+        """Return the size of a file."""
+        return self.member(name).size
+
+    def names(self) -> list[str]:
+        """Return the paths of all segments in it."""
+        inside = (name.removeprefix(self._inside) for name in self._packed.contents.members if name.startswith(self._inside))
+        return sorted(name for name in inside if SEGMENT_PATH.fullmatch(name))
+
+
 def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _refused(shown: Path, what: str, hint: str = "") -> AnalyzerError:
-    return AnalyzerError(f"{shown} is not a recording: {what}.", hint or "bpftape pack makes one of a recording's folder.", Exit.RECORDING)
-
-
-def _contents(shown: Path, file: io.BufferedReader, size: int) -> Contents:
-    _check_directory(shown, file, size)
-    try:
-        with zipfile.ZipFile(file) as packed:
-            infos, end = packed.infolist(), packed.start_dir
-            places = sorted((_data_offset(shown, file, info), info) for info in infos if not info.is_dir())
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError, struct.error, OverflowError, OSError) as error:
-        raise _refused(shown, f"it cannot be read as a zip file ({str(error)[:80]})") from None
-    except RecursionError:  # pragma: no cover - no zip file nests, but nothing of this size may end in a traceback
-        raise _refused(shown, "it is too deep") from None
-    folder, members = "", {}
-    for number, (offset, info) in enumerate(places):
-        name = _check_member(shown, info)
-        prefix, _, inside = name.partition("/")
-        folder = folder or prefix
-        if prefix != folder or not _FOLDER.fullmatch(prefix) or not (inside == MANIFEST or SEGMENT_PATH.fullmatch(inside)):
-            raise _refused(shown, f"it has a file {name[:200]!r}, which no recording has")
-        if inside in members:
-            raise _refused(shown, f"it has {inside} twice")
-        # Each file ends before the next one, or the list of all of them, begins: none of them is counted twice.
-        limit = places[number + 1][1].header_offset if number + 1 < len(places) else end
-        if offset + info.file_size > limit:
-            raise _refused(shown, f"{inside} is longer than its place")
-        members[inside] = Member(offset, info.file_size, info.CRC)
-    for info in infos:
-        if info.is_dir() and not (info.filename == f"{folder}/" or SEGMENT_PATH.fullmatch(info.filename.removeprefix(f"{folder}/") + "0.parquet")):
-            raise _refused(shown, f"it has a folder {info.filename[:200]!r}, which no recording has")
-    if MANIFEST not in members:
-        raise _refused(shown, f"it has no {MANIFEST}")
-    return Contents(folder, members)
-
-
-def _check_directory(shown: Path, file: io.BufferedReader, size: int) -> None:
-    """Refuse a list of members that is too long to be read: zipfile makes an object of each of its entries."""
-    tail_bytes = min(size, 0xFFFF + _END.size)
-    file.seek(size - tail_bytes)
-    tail = file.read(tail_bytes)
-    place = tail.rfind(b"PK\5\6")
-    if place < 0 or len(tail) - place < _END.size:
-        raise _refused(shown, "it is no zip file, or its end is missing")
-    length = _END.unpack_from(tail, place)[5]
-    if length == 0xFFFFFFFF and place >= _END_64_LOCATOR.size:
-        _, _, offset, _ = _END_64_LOCATOR.unpack_from(tail, place - _END_64_LOCATOR.size)
-        file.seek(min(offset, size))
-        record = file.read(_END_64.size)
-        length = _END_64.unpack(record)[8] if len(record) == _END_64.size else length
-    if length > min(size, _MOST_DIRECTORY_BYTES):
-        raise _refused(shown, f"its list of files is said to have {length:,} bytes")
-
-
-def _check_member(shown: Path, info: zipfile.ZipInfo) -> str:
-    """Return the name of a member that is a plain stored file; raise AnalyzerError for anything else."""
-    name, kind = info.filename, stat.S_IFMT(info.external_attr >> 16)
-    if name != info.orig_filename:
-        raise _refused(shown, f"it has a file whose name hides something: {info.orig_filename[:200]!r}")
-    if kind not in (0, stat.S_IFREG):
-        raise _refused(shown, f"{name[:200]!r} in it is not a regular file")
-    if info.flag_bits & _ENCRYPTED:
-        raise _refused(shown, "it is encrypted", "Decrypt it first.")
-    if info.compress_type != zipfile.ZIP_STORED:
-        raise _refused(shown, "its files are compressed", "Unzip it, and have bpftape pack pack the folder: Parquet is compressed already.")
-    if info.compress_size != info.file_size:
-        raise _refused(shown, f"{name[:200]!r} in it claims two sizes")
-    return name
-
-
-def _data_offset(shown: Path, file: io.BufferedReader, info: zipfile.ZipInfo) -> int:
-    """Return where the bytes of a member begin, by its own header, which must agree with the list on its name."""
-    file.seek(info.header_offset)
-    fields = _LOCAL.unpack(file.read(_LOCAL.size))
-    signature, name_bytes, extra_bytes = bytes(fields[0]), int(fields[-2]), int(fields[-1])
-    name = file.read(name_bytes)
-    if signature != b"PK\3\4" or name not in (info.orig_filename.encode(), info.orig_filename.encode("cp437", "replace")):
-        raise _refused(shown, f"{info.filename[:200]!r} is not where it is said to be")
-    return info.header_offset + _LOCAL.size + name_bytes + extra_bytes

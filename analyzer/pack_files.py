@@ -84,7 +84,7 @@ class PackedFiles(AbstractFileSystem):  # type: ignore[misc]
     def exists(self, path: str, **_: Any) -> bool:
         """Say whether there is such a file."""
         pack, name = self._find(path)
-        return name in pack.contents.members
+        return pack.has(name)
 
     def glob(self, path: str, **_: Any) -> list[str]:
         """Return the file itself: there are no patterns here."""

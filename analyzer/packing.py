@@ -10,14 +10,16 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from analyzer.beside import beside, check_new, making, sync, told
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import Manifest, damaged
+from analyzer.merged import PARTS
 from analyzer.pack import PackStore
 from analyzer.progress import Advance
-from analyzer.recording import check_single, check_size, open_store, read_manifest
+from analyzer.recording import another, check_size, check_sound, open_store, read_manifest, stores
 from analyzer.store import PACK_SUFFIX, FolderStore, Store, is_being_written, is_file
 from recorder.schema import MANIFEST, SUFFIX
 
@@ -35,19 +37,21 @@ def pack(path: Path, output: Path | None, advance: Advance = lambda _: None) -> 
     store = FolderStore(path)
     if is_file(store.path):
         raise AnalyzerError(f"{path} is no folder of a recording: it is packed already, or something else.", code=Exit.RECORDING)
-    manifest = _sound_manifest(store)
-    if is_being_written(store.path):
+    sources = _sources(store)
+    if any(is_being_written(source.files.path) for source in sources):
         raise AnalyzerError(f"{path} is still being written.", "Wait until its recorder has ended, or end it.", Exit.RECORDING)
     folder = store.path.name if store.path.name.endswith(SUFFIX) else store.path.name + SUFFIX
     target = output if output is not None else store.path.parent / (folder.removesuffix(SUFFIX) + PACK_SUFFIX)
     with _new_file(target) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
-        text = b"".join(line + b"\n" for line in manifest.lines)
-        _store(packed, f"{folder}/{MANIFEST}", io.BytesIO(text), len(text), lambda _: None)
-        for segment in sorted(manifest.segments, key=lambda segment: segment.name):
-            check_size(store, segment)
-            with store.open(segment.name) as file:
-                if _store(packed, f"{folder}/{segment.name}", file, segment.bytes, advance) != segment.sha256:
-                    raise damaged(path, f"{segment.name} is not what was written: its checksum is another one")
+        for source in sources:
+            inside, manifest = f"{folder}/{source.inside}", source.manifest
+            text = b"".join(line + b"\n" for line in manifest.lines)
+            _store(packed, f"{inside}{MANIFEST}", io.BytesIO(text), len(text), lambda _: None)
+            for segment in sorted(manifest.segments, key=lambda segment: segment.name):
+                check_size(source.files, segment)
+                with source.files.open(segment.name) as file:
+                    if _store(packed, f"{inside}{segment.name}", file, segment.bytes, advance) != segment.sha256:
+                        raise damaged(source.files.shown, f"{segment.name} is not what was written: its checksum is another one")
     return target
 
 
@@ -60,30 +64,56 @@ def unpack(path: Path, folder: Path, advance: Advance = lambda _: None) -> Path:
     if not isinstance(store, PackStore):
         store.manifest()  # has the words for what is missing or none
         raise AnalyzerError(f"{path} is not packed: it is a folder already.", code=Exit.RECORDING)
-    manifest = _sound_manifest(store)
-    target = folder / store.contents.folder
+    sources = _sources(store)
+    target = folder / store.folder
     with _new_folder(target) as made:
-        _copy(io.BytesIO(store.manifest()), made / MANIFEST, lambda _: None)
-        for segment in manifest.segments:
-            check_size(store, segment)
-            (made / segment.table).mkdir(mode=0o700, exist_ok=True)
-            with store.open(segment.name) as file:
-                sha256, crc = _copy(file, made / segment.name, advance)
-            if sha256 != segment.sha256 or crc != store.member(segment.name).crc:
-                raise damaged(path, f"{segment.name} is not what was packed", "Have it packed and sent again.")
-        for table in {segment.table for segment in manifest.segments}:
-            sync(made / table)
+        if len(sources) > 1:
+            (made / PARTS).mkdir(0o700)
+        for source in sources:
+            _unpack(source, made / source.inside, advance)
+        if len(sources) > 1:
+            sync(made / PARTS)
     return target
 
 
-def _sound_manifest(store: Store) -> Manifest:
-    manifest = read_manifest(store)
-    check_single(store.shown, manifest)
-    if manifest.faults:
-        raise damaged(store.shown, manifest.faults[0])
-    if not manifest.segments:
-        raise AnalyzerError(f"{store.shown} is an empty recording: it was ended before its first segment was closed.", code=Exit.RECORDING)
-    return manifest
+def _unpack(source: _Source, folder: Path, advance: Advance) -> None:
+    """Copy one recording out of a pack."""
+    assert isinstance(source.files, PackStore)
+    folder.mkdir(0o700, exist_ok=True)
+    _copy(io.BytesIO(source.files.manifest()), folder / MANIFEST, lambda _: None)
+    for segment in source.manifest.segments:
+        check_size(source.files, segment)
+        (folder / segment.table).mkdir(mode=0o700, exist_ok=True)
+        with source.files.open(segment.name) as file:
+            sha256, crc = _copy(file, folder / segment.name, advance)
+        if sha256 != segment.sha256 or crc != source.files.member(segment.name).crc:
+            raise damaged(source.files.shown, f"{source.inside}{segment.name} is not what was packed", "Have it packed and sent again.")
+    for table in {segment.table for segment in source.manifest.segments}:
+        sync(folder / table)
+    sync(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One manifest, and the files that it names: a recording, a merged one, which names none itself, or, ``inside`` of that, a part."""
+
+    inside: str
+    files: Store
+    manifest: Manifest
+
+
+def _sources(store: Store) -> list[_Source]:
+    """Return what is to be copied; raise AnalyzerError (65) where a manifest is not sound, or a part is another recording than was merged."""
+    sources: list[_Source] = []
+    for files, place in stores(store):
+        manifest = read_manifest(files)
+        check_sound(files, manifest)
+        if place is not None and manifest.id != place.part.recording_id:
+            raise another(store.shown, place)
+        if place is not None and not sources:
+            sources.append(_Source("", store, read_manifest(store)))
+        sources.append(_Source(f"{place.folder}/" if place else "", files, manifest))
+    return sources
 
 
 def _store(packed: zipfile.ZipFile, name: str, file: io.RawIOBase | io.BytesIO, size: int, advance: Advance) -> str:

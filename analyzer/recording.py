@@ -10,7 +10,7 @@ from pathlib import Path
 from analyzer import merged
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import Manifest, Segment, damaged, parse
-from analyzer.merged import Part, Place
+from analyzer.merged import Place
 from analyzer.shared import Shared
 from analyzer.store import PACK_SUFFIX, FolderStore, Store, is_file
 from recorder.schema import MANIFEST, SUFFIX, TABLES
@@ -68,11 +68,14 @@ def open_recording(path: Path) -> Recording:
     One that is still being written may change meanwhile, and is then looked at again. Raises AnalyzerError with exit code 65 for what is missing,
     empty, foreign, damaged or too new, 77 for what may not be read, and 2 for a merged one, which is several.
     """
-    store = open_store(path)
+    return _open(open_store(path))
+
+
+def _open(store: Store) -> Recording:
     for _ in range(_LOOKS):
         manifest = read_manifest(store)
         try:
-            return _opened(path, store, manifest)
+            return _opened(store, manifest)
         except AnalyzerError as error:
             wrong = error
         if read_manifest(store) == manifest:
@@ -80,19 +83,23 @@ def open_recording(path: Path) -> Recording:
     raise wrong
 
 
-def _opened(path: Path, store: Store, manifest: Manifest) -> Recording:
-    check_single(path, manifest)
-    if manifest.faults:
-        raise damaged(path, manifest.faults[0])
-    if not manifest.segments:
-        raise AnalyzerError(
-            f"{path} is an empty recording: it was ended before its first segment was closed.", "Record again, for longer.", Exit.RECORDING
-        )
+def _opened(store: Store, manifest: Manifest) -> Recording:
+    check_sound(store, manifest)
     tables: dict[str, list[Segment]] = {}
     for segment in manifest.segments:
         check_size(store, segment)
         tables.setdefault(segment.table, []).append(segment)
     return Recording(store.path, manifest.id, manifest.recorder, manifest.format, tables, bool(manifest.torn), store, manifest.shared)
+
+
+def check_sound(store: Store, manifest: Manifest) -> None:
+    """Raise AnalyzerError where a manifest is damaged or names no segment, or is that of a merged recording."""
+    check_single(store.shown, manifest)
+    if manifest.faults:
+        raise damaged(store.shown, manifest.faults[0])
+    if not manifest.segments:
+        what = f"{store.shown} is an empty recording: it was ended before its first segment was closed."
+        raise AnalyzerError(what, "Record again, for longer.", Exit.RECORDING)
 
 
 def check_single(path: Path, manifest: Manifest) -> None:
@@ -121,30 +128,33 @@ def check_size(store: Store, segment: Segment) -> None:
         raise damaged(store.shown, f"{segment.name} has {size:,} bytes where {segment.bytes:,} were written")
 
 
-def open_parts(path: Path) -> list[Recording]:
-    """Open the recording at ``path``, or all parts of it where it is merged; raise as :func:`open_recording` does."""
-    store = open_store(path)
+def stores(store: Store) -> list[tuple[Store, Place | None]]:
+    """Return the files of a recording, or, where it is merged, those of all of its parts, each with its place.
+
+    Raises AnalyzerError as :func:`read_manifest` does, and (65) where a merged one does not say what it is merged of.
+    """
     manifest = read_manifest(store)
     if manifest.merged is None:
-        return [open_recording(path)]
+        return [(store, None)]
     if not manifest.merged:
-        raise damaged(path, merged.NONSENSE, "Merge its parts again.")
-    parts = []
-    for number, part in enumerate(manifest.merged):
-        found = open_recording(store.path / merged.folder(number))
-        if found.id != part.recording_id:
-            raise damaged(path, f"{merged.folder(number)} is another recording than was merged", "Merge its parts again.")
-        parts.append(replace(found, place=Place(manifest.id, store.path.name, number, part)))
-    return parts
+        raise damaged(store.shown, merged.NONSENSE, "Merge its parts again.")
+    return [(store.part(number), Place(manifest.id, store.path, number, part)) for number, part in enumerate(manifest.merged)]
 
 
-def places(path: Path) -> dict[Path, Part | None]:
-    """Return where the recording at ``path`` is, or the parts of it where it is merged; what is wrong with it, opening it will say."""
-    try:
-        parts = read_manifest(open_store(path)).merged
-    except AnalyzerError:
-        parts = None
-    return {path / merged.folder(number): part for number, part in enumerate(parts)} if parts else {path: None}
+def open_parts(path: Path) -> list[Recording]:
+    """Open the recording at ``path``, or all parts of it where it is merged; raise as :func:`open_recording` does."""
+    opened = []
+    for store, place in stores(open_store(path)):
+        found = _open(store)
+        if place is not None and found.id != place.part.recording_id:
+            raise another(path, place)
+        opened.append(replace(found, place=place))
+    return opened
+
+
+def another(path: Path, place: Place) -> AnalyzerError:
+    """Return what to say where another recording is in the place of a part of the merged one at ``path``."""
+    return damaged(path, f"{place.folder} is another recording than was merged", "Merge its parts again.")
 
 
 def open_recordings(paths: Sequence[Path]) -> list[Recording]:

@@ -1,21 +1,25 @@
-"""``bpftape replay``: the events of a recording as ``record --print`` showed them, in order, and in their own time."""
+"""``bpftape replay``: the events of a recording as ``record --print`` showed them, in order, and in their own time.
+
+Those of a merged one are on its time line, with the host of each.
+"""
 
 from __future__ import annotations
 
 import heapq
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from analyzer.cut import WHOLE
 from analyzer.errors import AnalyzerError
-from analyzer.lines import DETAILS, HEADER, line, loss_line
+from analyzer.lines import DETAILS, header, line, loss_line
+from analyzer.merged import notes
 from analyzer.output import open_output
-from analyzer.recording import open_recording
+from analyzer.recording import open_recordings
 from analyzer.scope import EVERYTHING, Asked, narrow
 from analyzer.sql_error import near
 from analyzer.text import printable
@@ -24,18 +28,21 @@ from analyzer.watch import watched
 from recorder.schema import NANOSECONDS
 
 if TYPE_CHECKING:
+    from analyzer.recording import Recording
     from analyzer.sandbox import Sandbox
     from analyzer.statement import Statement
 
 # Rows are read in stretches of time that hold about so many events, so that memory does not grow with the recording.
 _STRETCH_EVENTS = 20_000
 _FOREVER_NS = 1 << 62
+_WIDEST_HOST = 32
+_NOBODY = "?"
 _TITLE = "replay"
 _MAX = "max"
 
 _SECONDS = "SELECT ts_ns, CAST(sum(events) AS BIGINT) FROM coverage WHERE unwritten IS NULL GROUP BY ts_ns ORDER BY ts_ns"
 
-_LOSSES = 'SELECT ts_ns, ts, "table", interval_ns, lost FROM coverage WHERE lost > 0 ORDER BY ts_ns, "table"'
+_LOSSES = 'SELECT ts_ns, ts, "table", interval_ns, lost, host FROM coverage WHERE lost > 0 ORDER BY ts_ns, "table"'
 
 Event = tuple[int, str, dict[str, Any]]
 """``ts_ns``, the table, the row."""
@@ -58,13 +65,26 @@ def replay(request: Request) -> None:
     from analyzer.sandbox import open_sandbox
 
     speed, tables = _speed(request.speed), _tables(request.tables)
-    with open_sandbox([open_recording(request.recording)]) as sandbox, watched(sandbox, _TITLE):
+    with open_sandbox(open_recordings([request.recording])) as sandbox, watched(sandbox, _TITLE):
         narrow(sandbox, request.asked)
         statements = _statements(sandbox, tables, request.where)
+        for note in notes(sandbox.recordings):
+            print(f"note: {printable(note)}", file=sys.stderr)
+        width = _host_width(sandbox.recordings)
         with open_output(None) as (out, _):
             if not request.as_json:
-                out.write(HEADER + "\n")
-            _play(_events(sandbox, statements), speed, out, request.as_json)
+                out.write(header(_host("HOST", width)) + "\n")
+            _play(_events(sandbox, statements), speed, lambda table, row: out.write(_text(table, row, request.as_json, width) + "\n"), out.flush)
+
+
+def _host_width(recordings: Sequence[Recording]) -> int:
+    """Return how wide a column of hosts is; 0 where there is none, since nothing was merged."""
+    names = [recording.place.part.host or _NOBODY for recording in recordings if recording.place]
+    return min(max(map(len, [*names, "HOST"])), _WIDEST_HOST) if names else 0
+
+
+def _host(name: str | None, width: int) -> str:
+    return f"{name or _NOBODY:{width}} " if width else ""
 
 
 def _speed(text: str) -> float | None:
@@ -110,7 +130,7 @@ def _statements(sandbox: Sandbox, tables: Sequence[str], where: str | None) -> d
 
 
 def _stretches(sandbox: Sandbox) -> Iterator[tuple[int, int]]:
-    """Yield (from, to) in CLOCK_BOOTTIME ns: all of the time that is asked about, in parts."""
+    """Yield (from, to) in ns of the time line: all of the time that is asked about, which is the same of all parts, in stretches."""
     cut = sandbox.scope.cuts.get(sandbox.recordings[0].id, WHOLE)
     begin_ns, events = -_FOREVER_NS if cut.since_ns is None else cut.since_ns, 0
     for ts_ns, count in sandbox.rows(_SECONDS, ["coverage"]):
@@ -123,7 +143,7 @@ def _stretches(sandbox: Sandbox) -> Iterator[tuple[int, int]]:
 
 def _events(sandbox: Sandbox, statements: dict[str, Statement]) -> Iterator[Event]:
     losses = [
-        (row[0], "lost", dict(zip(("ts_ns", "ts", "table", "interval_ns", "lost"), row, strict=True)))
+        (row[0], "lost", dict(zip(("ts_ns", "ts", "table", "interval_ns", "lost", "host"), row, strict=True)))
         for row in sandbox.rows(_LOSSES, ["coverage"])
         if row[2] in statements
     ]
@@ -142,19 +162,20 @@ def _rows(sandbox: Sandbox, table: str, statement: Statement, from_ns: int, to_n
             yield row["ts_ns"], table, row
 
 
-def _play(events: Iterator[Event], speed: float | None, out: TextIO, as_json: bool) -> None:
+def _play(events: Iterator[Event], speed: float | None, show: Callable[[str, dict[str, Any]], object], before_waiting: Callable[[], object]) -> None:
     began, first_ns = time.monotonic(), None
     for ts_ns, table, row in events:
         if speed is not None:
             first_ns = ts_ns if first_ns is None else first_ns
             wait_s = (ts_ns - first_ns) / NANOSECONDS / speed - (time.monotonic() - began)
             if wait_s > 0:
-                out.flush()
+                before_waiting()
                 time.sleep(wait_s)
-        out.write(_text(table, row, as_json) + "\n")
+        show(table, row)
 
 
-def _text(table: str, row: dict[str, Any], as_json: bool) -> str:
+def _text(table: str, row: dict[str, Any], as_json: bool, host_width: int = 0) -> str:
     if as_json:
         return json_text({"event": table} | {name: to_json(value) for name, value in row.items()})
-    return loss_line(row) if table == "lost" else line(table, row)
+    host = _host(row["host"], host_width)
+    return loss_line(row, host) if table == "lost" else line(table, row, host)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import damaged
+from analyzer.merged import folder
 from recorder.schema import MANIFEST, SUFFIX
 
 PACK_SUFFIX = f"{SUFFIX}.zip"
@@ -38,16 +39,26 @@ class Store(Protocol):
     def names(self) -> list[str]:
         """Return the paths of the files that lie where segments do, finished or not, whatever the manifest says."""
 
+    def part(self, number: int) -> Store:
+        """Return the files of the part of that number, where this is a merged recording; whether it is there, reading its manifest will say."""
+
 
 class FolderStore:
-    """A recording as the recorder left it: a folder."""
+    """A recording as the recorder left it: a folder. ``whole`` is the merged recording that it is a part of."""
 
-    def __init__(self, shown: Path) -> None:
+    def __init__(self, shown: Path, whole: FolderStore | None = None) -> None:
         self.shown = shown
         self.path = Path(os.path.abspath(shown))  # noqa: PTH100 - Path.absolute() would keep "..", which DuckDB resolves in another way
+        self._whole = whole
+
+    def part(self, number: int) -> FolderStore:
+        """Return the files of a part."""
+        return FolderStore(self.shown / folder(number), self)
 
     def manifest(self) -> bytes:
         """Return the manifest's text."""
+        if self._whole:
+            self._whole.check_inside(self.path)
         manifest = self.path / MANIFEST
         try:
             if not stat.S_ISREG(manifest.lstat().st_mode):  # a pipe would keep us waiting for ever
@@ -92,6 +103,13 @@ class FolderStore:
         if not stat.S_ISREG(found.st_mode):
             raise damaged(self.shown, f"{name} is not a regular file")
         return found.st_size
+
+    def check_inside(self, part: Path) -> None:
+        """Raise AnalyzerError where a link, or nothing, is in the place of a part or on the way to it: a stranger's folder leads nowhere else."""
+        name = part.relative_to(self.path)
+        for place in (name.parent, name):
+            if not stat.S_ISDIR(self._lstat(str(place)).st_mode):
+                raise damaged(self.shown, f"{place} is not a folder")
 
     def names(self) -> list[str]:
         """Return the paths of the files that lie where segments do."""

@@ -12,10 +12,9 @@ from typing import Any
 
 from analyzer.errors import AnalyzerError
 from analyzer.gaps import COLUMNS, Covered, Missing, covered, damage, holes, tail
-from analyzer.manifest import Manifest, Segment, damaged
-from analyzer.merged import NONSENSE
+from analyzer.manifest import Manifest, Segment
 from analyzer.progress import Advance
-from analyzer.recording import open_store, read_manifest
+from analyzer.recording import check_single, open_store, read_manifest, stores
 from analyzer.segment_check import Checked, check_segment
 from analyzer.store import Store, is_being_written
 from recorder.schema import MANIFEST, NANOSECONDS, TABLES
@@ -87,22 +86,20 @@ class Facts:
 def total_bytes(path: Path) -> int:
     """Return how many bytes verifying the recording at ``path`` will read; 0 where that cannot be said yet."""
     try:
-        return sum(segment.bytes for segment in read_manifest(open_store(path)).segments)
+        return sum(segment.bytes for store, _ in stores(open_store(path)) for segment in read_manifest(store).segments)
     except AnalyzerError:
         return 0
 
 
-def verify(path: Path, advance: Advance = lambda _: None, decode: bool = False) -> Verified:
-    """Read every byte of the recording at ``path`` and return what was found; with ``decode`` every value is decoded, too.
+def verify(store: Store, advance: Advance = lambda _: None, decode: bool = False) -> Verified:
+    """Read every byte of a recording that is not merged, and return what was found; with ``decode`` every value is decoded, too.
 
     Raises AnalyzerError (65 or 77) only where nothing can be said at all: no recording, or one of a newer format.
     """
-    store = open_store(path)
     for look in range(1, _LOOKS + 1):
         live = is_being_written(store.path)
         manifest = read_manifest(store)
-        if manifest.merged is not None:
-            raise damaged(path, NONSENSE, "Merge its parts again.")
+        check_single(store.shown, manifest)
         checked = check_all(store, manifest.segments, manifest.id, advance, decode)
         if not live or look == _LOOKS or not any(item.faults for item in checked.values()):
             break

@@ -8,9 +8,10 @@ from typing import Any
 
 from analyzer.confinement import confine
 from analyzer.errors import AnalyzerError, Exit
-from analyzer.merged import Part
+from analyzer.merged import Place
 from analyzer.progress import Advance, progress
-from analyzer.recording import places
+from analyzer.recording import open_store, stores
+from analyzer.store import Store
 from analyzer.tell import tell
 from analyzer.text import printable
 from analyzer.verify import Finding, State, Verified, total_bytes, verify
@@ -21,18 +22,25 @@ from recorder.schema import MANIFEST
 def verify_all(paths: list[Path], decode: bool, json: bool) -> Exit:
     """Verify the recordings at ``paths``, with all parts of merged ones, print what was found, and return the exit code.
 
-    One that cannot be read at all is said on stderr and keeps none of the others from being looked at; where it is the only one, AnalyzerError.
+    One that cannot be read at all, or a part of one, is said on stderr and keeps none of the others from being looked at; where there is nothing
+    else, AnalyzerError.
     """
     confine(paths)
     found: list[Verified] = []
     errors: list[tuple[Path, AnalyzerError]] = []
-    with progress("verifying", sum(total_bytes(item) for path in paths for item in places(path))) as advance:
+    with progress("verifying", sum(map(total_bytes, paths))) as advance:
         for path in paths:
             try:
-                found += [_verified(item, part, advance, decode) for item, part in places(path).items()]
+                inside = stores(open_store(path))
             except AnalyzerError as error:
                 errors.append((path, error))
-    if len(paths) == 1 and errors:
+                continue
+            for store, place in inside:
+                try:
+                    found.append(_verified(store, place, advance, decode))
+                except AnalyzerError as error:
+                    errors.append((path / place.folder if place else path, error))
+    if len(errors) == 1 and not found:
         raise errors[0][1]
     _print(found, errors, json)
     if any(item.damaged for item in found):
@@ -40,11 +48,11 @@ def verify_all(paths: list[Path], decode: bool, json: bool) -> Exit:
     return errors[0][1].code if errors else Exit.OK
 
 
-def _verified(path: Path, part: Part | None, advance: Advance, decode: bool) -> Verified:
-    found = verify(path, advance, decode)
-    if part:
-        found.name = "/".join(path.parts[-3:])
-        if found.id != part.recording_id:
+def _verified(store: Store, place: Place | None, advance: Advance, decode: bool) -> Verified:
+    found = verify(store, advance, decode)
+    if place:
+        found.path, found.name = place.path / place.folder, f"{place.merged}/{place.folder}"
+        if found.id != place.part.recording_id:
             found.findings.append(Finding(MANIFEST, "is that of another recording than was merged"))
             found.state = State.DAMAGED
     return found

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.packing import pack
+from analyzer.recording import open_store
 from analyzer.verify import State, verify
 from benchmarks.share import make
 
@@ -39,7 +40,7 @@ def _read(folder: Path) -> int:
 
 
 def _verify(folder: Path) -> int:
-    found = verify(folder)
+    found = verify(open_store(folder))
     assert (found.state, found.sound_segments) == (State.DAMAGED, found.segments), found.findings[:3]  # its coverage is made up
     return found.bytes
 

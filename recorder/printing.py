@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from typing import TextIO
 
-from analyzer.lines import DETAILS, HEADER, line
+from analyzer.lines import DETAILS, header, line
 from recorder.clocks import boottime_ns
 from recorder.decode import Block, Decoder
 from recorder.schema import NANOSECONDS
@@ -56,7 +56,7 @@ class Printer(threading.Thread):
 
     def run(self) -> None:
         """Run the thread."""
-        self._write([HEADER])
+        self._write([header()])
         held: list[tuple[int, str]] = []
         running = True
         while running:

@@ -1,4 +1,4 @@
-"""What two recordings are compared by: the reports of ``queries/diff/``, each about one recording at a time.
+"""What two recordings are compared by: the reports of ``queries/diff/``, each about one recording at a time, or all parts of a merged one.
 
 Such a report returns ``what`` (a text that names the same thing in every recording), and may return ``events``, how often it was there, and
 ``latencies_ms``, how long each time took. Without ``events`` it is about what is there and what is not.
@@ -27,10 +27,18 @@ class Thing:
     events: int | None = None
     latencies_ms: tuple[float, ...] = ()
 
+    def and_of(self, other: Thing) -> Thing:
+        """Return the same thing in both of two recordings."""
+        events = None if self.events is None or other.events is None else self.events + other.events
+        return Thing(events, (*self.latencies_ms, *other.latencies_ms))
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One aspect of one recording. ``seconds`` is how long all of its tables were being recorded; ``is_cut``: there was more than is here."""
+    """One aspect of one recording, or of all parts of a merged one.
+
+    ``seconds`` is how long all of its tables were being recorded, of parts in sum; ``is_cut``: there was more than is here.
+    """
 
     things: dict[str, Thing]
     trust: Trust
@@ -40,10 +48,12 @@ class Side:
     @property
     def missing(self) -> str | None:
         """Return why nothing can be said of it, None where something can."""
+        if self.seconds > 0:
+            return None
         for table in self.trust.tables:
             if table.verdict == Verdict.NOT_RECORDED:
                 return f"{table.table} was not recorded there: {table.reason}"
-        return None if self.seconds > 0 else "it has no length there"
+        return "it has no length there"
 
 
 def aspects() -> list[Report]:
@@ -55,7 +65,7 @@ def aspects() -> list[Report]:
 
 
 def look(sandbox: Sandbox, aspect: Report) -> Side:
-    """Return one aspect of the sandbox's only recording. Raises AnalyzerError where a file is damaged."""
+    """Return one aspect of the sandbox's recording, or of the parts of it together. Raises AnalyzerError where a file is damaged."""
     statement = sandbox.prepare(aspect.sql, aspect.name)
     trust = assess(sandbox, statement.tables)
     result = sandbox.execute(statement, aspect.name)
@@ -65,9 +75,15 @@ def look(sandbox: Sandbox, aspect: Report) -> Side:
     for batch in result.batches:
         for values in batch:
             row = dict(zip(names, values, strict=True))
-            if len(things) == _MOST:
+            what, found = row["what"], Thing(row.get("events"), tuple(row.get("latencies_ms") or ()))
+            if what in things:
+                things[what] = things[what].and_of(found)
+            elif len(things) == _MOST:
                 is_cut = True
-            elif row["what"] is not None:
-                things[row["what"]] = Thing(row.get("events"), tuple(row.get("latencies_ms") or ()))
-    traced = [table.covered_ns for table in trust.tables if TABLES[table.table].tracer]
-    return Side(things, trust, min(traced, default=0) / NANOSECONDS, is_cut)
+            elif what is not None:
+                things[what] = found
+    return Side(things, trust, sum(_covered_ns(trust, window.recording) for window in trust.windows) / NANOSECONDS, is_cut)
+
+
+def _covered_ns(trust: Trust, recording: str) -> int:
+    return min((table.covered_ns for table in trust.tables if table.recording == recording and TABLES[table.table].tracer), default=0)

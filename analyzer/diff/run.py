@@ -14,7 +14,7 @@ from analyzer.diff.compare import Difference, compare, counted
 from analyzer.errors import AnalyzerError
 from analyzer.header import Column, Header
 from analyzer.output import open_output
-from analyzer.recording import Recording, open_recording
+from analyzer.recording import Recording, open_recordings
 from analyzer.render import load
 from analyzer.report import Report
 from analyzer.result import Field, Result
@@ -59,18 +59,18 @@ def diff(request: Request) -> None:
     check_format(request.form, str(request.output) if request.output else None)
     _check(request)
     chosen = [aspect for aspect in aspects() if aspect.name in request.only or not request.only]
-    recordings = [open_recording(request.a), open_recording(request.b)]
-    confine([recording.path for recording in recordings], [request.output])
-    first, second = (_look(recording, chosen) for recording in recordings)
+    sides = [open_recordings([request.a]), open_recordings([request.b])]
+    confine([recording.path for side in sides for recording in side], [request.output])
+    first, second = (_look(side, chosen) for side in sides)
     rows: list[tuple[object, ...]] = []
-    notes = []
+    notes = _hosts(*sides)
     for aspect in chosen:
         a, b = first[aspect.name], second[aspect.name]
         notes += _notes(aspect.name, a, b)
         if not a.missing and not b.missing:
             found = compare(a, b, request.times, request.p)
             rows += [_row(aspect.name, item) for item in (found if request.everything else counted(found))]
-    answer = _answer(rows, notes, recordings, [*first.values(), *second.values()])
+    answer = _answer(rows, notes, sides, [*first.values(), *second.values()])
     module = load(request.form)
     with open_output(request.output) as (out, width):
         module.write(answer.for_eyes() if module.TRAITS.for_eyes else answer, out, width)
@@ -95,10 +95,21 @@ def _check(request: Request) -> None:
         raise AnalyzerError("SciPy, which the statistics are from, is not installed.", "pip install 'bpftape[diff]', or pip install scipy") from None
 
 
-def _look(recording: Recording, chosen: Sequence[Report]) -> dict[str, Side]:
+def _hosts(a: Sequence[Recording], b: Sequence[Recording]) -> list[str]:
+    """Return what to know where one side is merged of more recordings than the other."""
+    if len(a) == len(b):
+        return []
+    return [f"A is {_merged_of(a)}, B is {_merged_of(b)}: what is on hosts of one of them only is new or gone; rates are by the minute of a host"]
+
+
+def _merged_of(side: Sequence[Recording]) -> str:
+    return f"merged of {len(side)} recordings" if side[0].place else "one recording"
+
+
+def _look(side: Sequence[Recording], chosen: Sequence[Report]) -> dict[str, Side]:
     from analyzer.sandbox import open_sandbox
 
-    with open_sandbox([recording]) as sandbox, watched(sandbox, _TITLE):
+    with open_sandbox(side) as sandbox, watched(sandbox, _TITLE):
         return {aspect.name: look(sandbox, aspect) for aspect in chosen}
 
 
@@ -115,11 +126,11 @@ def _row(aspect: str, item: Difference) -> tuple[object, ...]:
     return (aspect, str(item.change), item.what, item.a_events, item.b_events, a_value, b_value, item.unit, times, p, item.is_certain)
 
 
-def _answer(rows: list[tuple[object, ...]], notes: Sequence[str], recordings: Sequence[Recording], sides: Sequence[Side]) -> Answer:
+def _answer(rows: list[tuple[object, ...]], notes: Sequence[str], opened: Sequence[Sequence[Recording]], sides: Sequence[Side]) -> Answer:
     report = Report(_TITLE, "", Header(title="Differences: what is new, gone or changed in B", question="What is different in B?", columns=_COLUMNS))
     result = Result(tuple(Field(column.name, column.type) for column in _COLUMNS), iter([rows] if rows else []))
     windows = {window.recording: window for side in sides for window in side.trust.windows}
     judged = sorted((table for side in sides for table in side.trust.tables), key=lambda table: table.verdict)
     tables = {(table.recording, table.table): table for table in judged}  # two copies of one recording have one id: the worse one is told
-    letters = {recording.id: f"{letter} {recording.name}" for letter, recording in zip("AB", recordings, strict=True)}
+    letters = {recording.id: f"{letter} {recording.name}" for letter, side in zip("AB", opened, strict=True) for recording in side}
     return Answer(report, result, Trust(tuple(windows.values()), tuple(tables.values())), letters, tuple(notes))

@@ -40,19 +40,21 @@ def export(recording: Path, name: str, output: Path | None) -> None:
     written to, 74 where the disk is full.
     """
     from analyzer.confinement import confine
-    from analyzer.recording import open_recording
+    from analyzer.merged import notes
+    from analyzer.recording import open_recordings
     from analyzer.sandbox import open_sandbox
     from analyzer.trust import assess
     from analyzer.watch import watched
     from analyzer.wording import line
 
     module = load(name)
-    opened = open_recording(recording)
-    target = output or Path(opened.name.removesuffix(".zip").removesuffix(".bpftape") + module.SUFFIX)
+    opened = open_recordings([recording])
+    target = output or Path(recording.absolute().name.removesuffix(".zip").removesuffix(".bpftape") + module.SUFFIX)
     check_new(target)
-    confine([opened.path], [target])
-    with open_sandbox([opened], 0) as sandbox, watched(sandbox, _TITLE):
+    confine([part.path for part in opened], [target])
+    with open_sandbox(opened, 0) as sandbox, watched(sandbox, _TITLE):
         with told(target), making(target) as partial:
             made = module.write(sandbox, partial)
         trust = assess(sandbox, TABLES, TABLES)
-    print("\n".join(printable(text) for text in [f"wrote {target}: {made}", line(trust, {opened.id: opened.name})]), file=sys.stderr)
+    said = [f"wrote {target}: {made}", *(f"note: {note}" for note in notes(opened)), line(trust, {part.id: part.name for part in opened})]
+    print("\n".join(map(printable, said)), file=sys.stderr)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def tables(sandbox: Sandbox) -> list[str]:
-    """Return the tables that the recording has rows of."""
-    return [table for recording in sandbox.recordings for table, segments in sorted(recording.tables.items()) if segments]
+    """Return the tables that the recording, or any part of a merged one, has rows of."""
+    return sorted({table for recording in sandbox.recordings for table, segments in recording.tables.items() if segments})
 
 
 def select(table: str) -> Report:

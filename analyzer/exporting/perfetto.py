@@ -39,7 +39,7 @@ def write(sandbox: Sandbox, target: Path) -> str:
         raise AnalyzerError("Perfetto's Python package is not installed.", "pip install 'bpftape[perfetto]', or pip install perfetto") from None
     with target.open("xb") as file:
         target.chmod(0o600)
-        trace = _Trace(StreamingTraceProtoBuilder(file))
+        trace = _Trace(StreamingTraceProtoBuilder(file), any(recording.place for recording in sandbox.recordings))
         _write_clocks(sandbox, trace)
         for life in timeline.lives(sandbox):
             trace.add_life(life)
@@ -62,9 +62,10 @@ def _write_clocks(sandbox: Sandbox, trace: _Trace) -> None:
 
 @dataclass(slots=True)
 class _Trace:
-    """A trace that is being written."""
+    """A trace that is being written. ``names_hosts``: it is of a merged recording, and tracks are named after hosts, too."""
 
     _builder: StreamingTraceProtoBuilder
+    names_hosts: bool = False
     processes: int = 0
     slices: int = 0
     _uuids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -93,7 +94,7 @@ class _Trace:
         packet = self.packet(life.whole.from_ns)
         packet.track_descriptor.uuid = uuid
         process = packet.track_descriptor.process
-        process.pid, process.process_name, process.start_timestamp_ns = life.key[0], life.whole.name, life.key[1]
+        process.pid, process.process_name, process.start_timestamp_ns = life.key[1], self._name(life.host, life.whole.name), life.key[2]
         process.cmdline.extend(life.cmdline)
         process.process_labels.extend(life.labels)
         self.write(packet)
@@ -106,22 +107,27 @@ class _Trace:
     def add_lanes(self, name: str, found: timeline.Slices) -> None:
         """Add slices of one process, in order of their beginnings: those that overlap go into tracks of their own, side by side."""
         free: list[tuple[int, int]] = []
+        process = self._of_process.get(found.key)
+        name = self._name(found.host, name) if process is None else name
         for item in found.slices:
             is_free = free and free[0][0] <= item.from_ns
-            lane = heapq.heappop(free)[1] if is_free else self._track(name, self._of_process.get(found.key), item.from_ns)
+            lane = heapq.heappop(free)[1] if is_free else self._track(name, process, item.from_ns)
             self._begin(lane, item)
             self._end(lane, item)
             heapq.heappush(free, (item.to_ns, lane))
 
     def add_counter(self, counter: timeline.Counter) -> None:
         """Add a track of numbers."""
-        uuid = self._track(counter.name, None, 0, counter.unit)
+        uuid = self._track(self._name(counter.host, counter.name), None, 0, counter.unit)
         for ts_ns, value in counter.values:
             packet = self.packet(ts_ns)
             packet.track_event.type = packet.track_event.TYPE_COUNTER
             packet.track_event.track_uuid = uuid
             packet.track_event.double_counter_value = value
             self.write(packet)
+
+    def _name(self, host: str | None, name: str) -> str:
+        return f"{host or '?'}: {name}" if self.names_hosts else name
 
     def _track(self, name: str, parent: int | None, ts_ns: int, unit: str | None = None) -> int:
         uuid = next(self._uuids)

@@ -15,7 +15,7 @@ from analyzer.errors import AnalyzerError, Exit
 from analyzer.merge.align import Aligned, align
 from analyzer.merge.copy import copy_recording, write_file
 from analyzer.merge.evidence import Host, connections, hosts
-from analyzer.merged import MOST_PARTS, Part, folder, header
+from analyzer.merged import MOST_PARTS, PARTS, Part, folder, header
 from analyzer.progress import progress
 from analyzer.recording import Recording, open_recordings
 from analyzer.sandbox import open_sandbox
@@ -104,7 +104,7 @@ def _part(recording: Recording, name: str, host: Host, aligned: Aligned) -> Part
 def _take_in(recordings: Sequence[Recording], made: Path) -> None:
     total = sum(segment.bytes for recording in recordings for segments in recording.tables.values() for segment in segments)
     with progress("merging", total) as advance:
-        (made / "parts").mkdir(0o700)
+        (made / PARTS).mkdir(0o700)
         for number, recording in enumerate(recordings):
             copy_recording(recording, made / folder(number), advance, min(_WORKERS, os.cpu_count() or 1))
 

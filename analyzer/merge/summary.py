@@ -28,7 +28,7 @@ def as_json(recordings: Sequence[Recording], notes: Sequence[str] = ()) -> dict[
     place = recordings[0].place
     assert place is not None
     return {
-        "recording": str(recordings[0].path.parent.parent),
+        "recording": str(place.path),
         "recording_id": place.timeline,
         "parts": [
             {"part": folder(number)} | asdict(part) | {"rows": _rows(recording), "bytes": _bytes(recording)}

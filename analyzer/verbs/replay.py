@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from analyzer.options import Container, Json, RecordingOrNewest, Since, Until, complete_table
+from analyzer.options import Container, Host, Json, RecordingOrNewest, Since, Until, complete_table
 
 EXAMPLES = {
     "What the host did, as it did it": "bpftape replay web1_20261123T041100Z.bpftape",
@@ -25,10 +25,11 @@ def replay(
     where: Annotated[str | None, typer.Option("--where", metavar="CONDITION", help="Only rows of which this SQL condition holds.")] = None,
     since: Since = None,
     until: Until = None,
+    host: Host = None,
     container: Container = None,
     json: Json = False,
 ) -> None:
-    """Show the events of a recording as lines, in order and in their own time, as record --print showed them."""
+    """Show the events of a recording as lines, in order and in their own time, as record --print showed them; of a merged one, those of all hosts."""
     from analyzer.confinement import confine
     from analyzer.replay import Request
     from analyzer.replay import replay as play
@@ -37,4 +38,4 @@ def replay(
 
     path = recording or newest()
     confine([path])
-    play(Request(path, speed, table or (), where, json, Asked(since, until, None, container)))
+    play(Request(path, speed, table or (), where, json, Asked(since, until, host, container)))
