@@ -28,18 +28,18 @@ def progress(what: str, total_bytes: int) -> Iterator[Advance]:
             with lock:
                 done += count
                 if bar is None and time.monotonic() - began >= SHOWN_AFTER_S:
-                    bar = _bar(shown, what, total_bytes)
+                    bar = _bar(shown, what, total_bytes, done)
                 if bar is not None:
                     bar(done)
 
         yield advance
 
 
-def _bar(shown: contextlib.ExitStack, what: str, total_bytes: int) -> Callable[[int], None]:
+def _bar(shown: contextlib.ExitStack, what: str, total_bytes: int, done: int) -> Callable[[int], None]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     display = shown.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
-    task = display.add_task(what, total=total_bytes)
+    task = display.add_task(what, total=total_bytes, completed=done)
     return lambda done: display.update(task, completed=done)

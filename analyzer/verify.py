@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 from analyzer.errors import AnalyzerError
 from analyzer.gaps import COLUMNS, Covered, Missing, covered, damage, holes, tail
 from analyzer.manifest import Manifest, Segment
+from analyzer.parallel import each
 from analyzer.progress import Advance
 from analyzer.recording import check_single, open_store, read_manifest, stores
 from analyzer.segment_check import Checked, check_segment
@@ -108,9 +107,8 @@ def verify(store: Store, advance: Advance = lambda _: None, decode: bool = False
 
 def check_all(store: Store, segments: Sequence[Segment], recording_id: str, advance: Advance, decode: bool = False) -> dict[Segment, Checked]:
     """Check all ``segments``, as many at once as there are CPUs."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda segment: check_segment(store, segment, recording_id, advance, decode), segments)
-        return dict(zip(segments, found, strict=True))
+    found = each(lambda segment, advance: check_segment(store, segment, recording_id, advance, decode), segments, advance)
+    return dict(zip(segments, found, strict=True))
 
 
 def _judge(store: Store, manifest: Manifest, checked: dict[Segment, Checked], live: bool) -> Verified:

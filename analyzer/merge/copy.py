@@ -5,31 +5,27 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from analyzer.beside import sync
 from analyzer.manifest import Manifest, Segment, damaged
+from analyzer.parallel import each
 from analyzer.progress import Advance
 from analyzer.recording import Recording, read_manifest
 from analyzer.store import FolderStore, Store
 from recorder.schema import MANIFEST
 
 _BLOCK_BYTES = 1 << 20
+_MOST_AT_ONCE = 4
 
 
-def copy_recording(recording: Recording, folder: Path, advance: Advance, workers: int) -> None:
+def copy_recording(recording: Recording, folder: Path, advance: Advance) -> None:
     """Make ``folder`` the same recording; raise AnalyzerError (65) for a segment that is not as it was written."""
     manifest = read_manifest(recording.store)
     folder.mkdir(0o700)
     for table in sorted({segment.table for segment in manifest.segments}):
         (folder / table).mkdir(0o700)
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for _ in pool.map(lambda segment: _take(recording.store, segment, folder, advance), manifest.segments):
-            pass
-    finally:
-        pool.shutdown(cancel_futures=True)
+    each(lambda segment, advance: _take(recording.store, segment, folder, advance), manifest.segments, advance, _MOST_AT_ONCE)
     _write_manifest(manifest, folder)
     for table in {segment.table for segment in manifest.segments}:
         sync(folder / table)

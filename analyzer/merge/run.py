@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +25,6 @@ from analyzer.watch import watched
 from recorder.schema import FORMAT, MANIFEST
 
 _TITLE = "merge"
-_WORKERS = 4
 _MEMORY_BYTES = 500 << 20
 """What DuckDB may use to find the connections that were seen from both ends; what does not fit it writes to the disk."""
 
@@ -106,7 +104,7 @@ def _take_in(recordings: Sequence[Recording], made: Path) -> None:
     with progress("merging", total) as advance:
         (made / PARTS).mkdir(0o700)
         for number, recording in enumerate(recordings):
-            copy_recording(recording, made / folder(number), advance, min(_WORKERS, os.cpu_count() or 1))
+            copy_recording(recording, made / folder(number), advance)
 
 
 def _aligned(recordings: Sequence[Recording], names: Sequence[str], within_ns: int | None) -> tuple[list[Part], list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,16 @@ import pyarrow.parquet as pq
 
 from analyzer.beside import sync
 from analyzer.manifest import Segment
+from analyzer.parallel import each
 from analyzer.progress import Advance
 from analyzer.recording import Recording
 from analyzer.share.columns import Columns
 from analyzer.share.source import batches
 from recorder.schema import FORMAT, MANIFEST, TABLES, Table, arrow_schema
 from recorder.schema.parquet import SHARED, HashingFile, file_metadata, parquet_options
+
+MOST_AT_ONCE = 4
+"""Segments that are on their way at once take memory."""
 
 
 class Copy:
@@ -34,17 +37,13 @@ class Copy:
         """Return the key-value metadata of a file of ``table``."""
         return file_metadata(table, self._recording_id, self._recorder) | {SHARED: self._policy}
 
-    def fill(self, recording: Recording, columns: Columns, advance: Advance, workers: int) -> list[dict[str, Any]]:
+    def fill(self, recording: Recording, columns: Columns, advance: Advance) -> list[dict[str, Any]]:
         """Write all segments of tables that are known, some at once; return their lines for the manifest."""
         jobs = [(table, number, segment) for table in TABLES.values() for number, segment in enumerate(recording.tables.get(table.name, []))]
         for table in dict.fromkeys(table.name for table, _, _ in jobs):
             (self._folder / table).mkdir(0o700)
             self.changed[table] = {}
-        pool = ThreadPoolExecutor(workers)
-        try:
-            lines = list(pool.map(lambda job: self._segment(recording, columns, advance, *job), jobs))
-        finally:
-            pool.shutdown(cancel_futures=True)
+        lines = each(lambda job, advance: self._segment(recording, columns, advance, *job), jobs, advance, MOST_AT_ONCE)
         for table in self.changed:
             sync(self._folder / table)
         return lines
@@ -61,6 +60,7 @@ class Copy:
                     made = columns.table(table, part, changed)
                     writer.write_table(made)
                     rows += made.num_rows
+                    advance(segment.bytes * made.num_rows // max(segment.rows, 1))
                     times += _span_ns(table, made)
                 writer.add_key_value_metadata(self.metadata(table.name))
                 writer.close()
@@ -73,7 +73,6 @@ class Copy:
         counts = self.changed[table.name]
         for column, count in changed.items():
             counts[column] = counts.get(column, 0) + count
-        advance(segment.bytes)
         return file.entry(table.name, name, rows, (min(times), max(times)) if times else None)
 
     def enter(self, about: dict[str, Any], lines: list[dict[str, Any]]) -> Path:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,15 +22,17 @@ from ahocorasick_rs import BytesAhoCorasick
 
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import Segment
-from analyzer.progress import Advance
+from analyzer.parallel import each
+from analyzer.progress import Advance, progress
 from analyzer.recording import Recording
+from analyzer.share.copy import MOST_AT_ONCE
 from analyzer.share.masking import ANYWHERE, without_secrets
 from analyzer.share.originals import TEXT_TYPES, Originals, addresses, kept, originals
 from analyzer.share.pages import pages
 from analyzer.share.policy import Policy, Treatment
 from analyzer.share.pseudonyms import Pseudonyms, is_token, packed, without_tokens
 from analyzer.share.sieve import sieve
-from analyzer.share.source import batches, joined, texts
+from analyzer.share.source import batches, joined, texts, total_bytes
 from recorder.schema import TABLES, Column, Kind, Table, Type, arrow_schema
 
 # Compressed bytes are random: what is shorter comes up by chance in a large file. In decompressed pages it does not.
@@ -90,23 +91,18 @@ class Check:
     policy: Policy
     pseudonyms: Pseudonyms
     metadata: Callable[[str], dict[str, str]]
-    advance: Advance
     suspects: set[Suspect] = field(default_factory=set)
     is_formed: bool = False
     """All values were held to the form that they must have, which takes no originals: once is enough."""
 
-    def run(self, copy: Recording, manifest: Path, workers: int) -> None:
+    def run(self, copy: Recording, manifest: Path) -> None:
         """Raise AnalyzerError, naming the column, if the copy is not fit to be handed out."""
-        for lot in self._lots(copy, manifest, workers):
+        for lot in self._lots(copy, manifest):
             search = _Search(lot)
             self.suspects.update(search.within(manifest.read_bytes(), manifest.name))
             segments = [segment for found in copy.tables.values() for segment in found]
-            pool = ThreadPoolExecutor(workers)
-            try:
-                for found in pool.map(partial(self._segment, copy, search), segments):
-                    self.suspects.update(found)
-            finally:
-                pool.shutdown(cancel_futures=True)
+            with progress("checking", total_bytes(copy)) as advance:
+                self.suspects.update(*each(partial(self._segment, copy, search), segments, advance, MOST_AT_ONCE))
             self.is_formed = True
             if len(self.suspects) > _SUSPECTS:
                 break
@@ -114,22 +110,23 @@ class Check:
         if leaks:
             raise _leak(min(leaks, key=lambda leak: (-len(leak.text), leak.place, leak.origin)), len(leaks))
 
-    def _lots(self, copy: Recording, manifest: Path, workers: int) -> Iterable[Originals]:
+    def _lots(self, copy: Recording, manifest: Path) -> Iterable[Originals]:
         """Return what is to be searched for: all originals, or where these are too many for one search those that may be there."""
         first = next(originals(self.recording, self.policy))
         if not first.is_full:
             return [first]
         try:
-            made = sieve(self.recording, self.policy, copy, manifest.read_bytes(), workers, lambda _: None)
+            made = sieve(self.recording, self.policy, copy, manifest.read_bytes())
         except ValueError as error:
             raise _wrong(copy.path.name, f"bytes that cannot be read ({error})") from None
         return originals(self.recording, self.policy, made.left)
 
-    def _segment(self, copy: Recording, search: _Search, segment: Segment) -> set[Suspect]:
+    def _segment(self, copy: Recording, search: _Search, segment: Segment, advance: Advance) -> set[Suspect]:
         table = TABLES[segment.table]
         columns = {column.name: column for column in table.columns if column.type in TEXT_TYPES}
         found: set[Suspect] = set()
         for rows in batches(copy, segment, table, list(columns)):
+            advance(0)
             for name in rows.column_names:
                 for values in texts(rows[name]):
                     found.update(self._values(search, table, columns[name], values))
@@ -141,11 +138,12 @@ class Check:
             found.update(self._statistics(file, search, table, columns))
             try:
                 for page in pages(file, data):
+                    advance(0)
                     column = columns[page.column.partition(".")[0]]
                     found.update(self._page(search, table, column, page.header + b"\0" + (page.content if page.is_text else b"")))
             except ValueError as error:
                 raise _wrong(place, f"bytes that cannot be read ({error})") from None
-        self.advance(segment.bytes)
+        advance(segment.bytes)
         return found
 
     def _values(self, search: _Search, table: Table, column: Column, values: list[str]) -> Iterator[Suspect]:

@@ -21,12 +21,11 @@ from analyzer.share.masking import Masker
 from analyzer.share.originals import distinct_hosts, names
 from analyzer.share.policy import Policy, Treatment, load
 from analyzer.share.pseudonyms import Pseudonyms
-from analyzer.share.source import batches
+from analyzer.share.source import batches, total_bytes
 from analyzer.share.summary import Summary, about, changes, left_out
 from analyzer.version import version
 from recorder.schema import TABLES, Kind
 
-_WORKERS = 4
 _MOST_NAMES = 100_000
 _FORGOTTEN = "random, and forgotten: nobody can make these pseudonyms again; to share more under the same ones, give --key FILE"
 
@@ -78,16 +77,15 @@ def share(request: Request) -> Summary:
 def _made(request: Request, recording: Recording, policy: Policy, key: bytes, is_key_new: bool) -> Summary:
     pseudonyms = Pseudonyms(key)
     columns = Columns(policy, pseudonyms, _masker(recording, policy, pseudonyms))
-    rows, workers = _rows(recording), min(_WORKERS, os.cpu_count() or 1)
+    rows = _rows(recording)
     with beside(request.output) as folder:
         copy = Copy(folder, pseudonyms.recording_id(recording.id), f"bpftape {version()}", policy.name)
         with progress("sharing", total_bytes(recording)) as advance:
-            lines = copy.fill(recording, columns, advance, workers)
+            lines = copy.fill(recording, columns, advance)
         changed = changes(recording, policy, copy.changed)
         manifest = copy.enter(about(policy, changed, left_out(recording)), lines)
         made = open_recording(folder)
-        with progress("checking", total_bytes(made)) as advance:
-            Check(recording, policy, pseudonyms, copy.metadata, advance).run(made, manifest, workers)
+        Check(recording, policy, pseudonyms, copy.metadata).run(made, manifest)
     where = _FORGOTTEN if request.key is None else f"{request.key}{' (new; keep it to yourself)' if is_key_new else ''}"
     return Summary(recording, policy, rows, changed, left_out(recording), where, str(request.output))
 
@@ -134,11 +132,6 @@ def _counts(recording: Recording, policy: Policy) -> dict[str, dict[str, int]]:
 
 def _rows(recording: Recording) -> int:
     return sum(segment.rows for table in recording.tables if table in TABLES for segment in recording.tables[table])
-
-
-def total_bytes(recording: Recording) -> int:
-    """Return the size of a recording's segments."""
-    return sum(segment.bytes for segments in recording.tables.values() for segment in segments)
 
 
 def _unwritable(path: Path, error: OSError) -> AnalyzerError:

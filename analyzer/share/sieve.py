@@ -8,21 +8,22 @@ to be there is not; for the rest the search is made as it is for few.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from analyzer.manifest import Segment
-from analyzer.progress import Advance
+from analyzer.parallel import each
+from analyzer.progress import Advance, progress
 from analyzer.recording import Recording
+from analyzer.share.copy import MOST_AT_ONCE
 from analyzer.share.masking import ANYWHERE
 from analyzer.share.originals import TEXT_TYPES, hidden
 from analyzer.share.pages import pages
 from analyzer.share.policy import Policy, Treatment
 from analyzer.share.pseudonyms import is_token, without_tokens
-from analyzer.share.source import batches, joined, texts
+from analyzer.share.source import batches, joined, texts, total_bytes
 from recorder.schema import TABLES, Kind
 
 # Six bytes: as many as the shortest original has that is looked for in the middle of something.
@@ -126,7 +127,7 @@ def _tails(texts: Sequence[str]) -> tuple[npt.NDArray[np.bool_], Tails]:
     return is_long, np.frombuffer(data, "<u8")
 
 
-def sieve(recording: Recording, policy: Policy, copy: Recording, manifest: bytes, workers: int, advance: Advance) -> Sieve:
+def sieve(recording: Recording, policy: Policy, copy: Recording, manifest: bytes) -> Sieve:
     """Read all originals of ``recording`` and all of ``copy``, and return what tells the ones that may be in it from the others."""
     made = Sieve()
     made.expect(Kind.ID, [recording.id])
@@ -134,17 +135,13 @@ def sieve(recording: Recording, policy: Policy, copy: Recording, manifest: bytes
         made.expect(kind, values)
     made.found(made.search(manifest), np.zeros(0, np.uint64))
     segments = [segment for found in copy.tables.values() for segment in found]
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for segment, found in zip(segments, pool.map(lambda segment: _searched(made, policy, copy, segment), segments), strict=True):
+    with progress("sieving", total_bytes(copy)) as advance:
+        for found in each(lambda segment, advance: _searched(made, policy, copy, segment, advance), segments, advance, MOST_AT_ONCE):
             made.found(*found)
-            advance(segment.bytes)
-    finally:
-        pool.shutdown(cancel_futures=True)
     return made
 
 
-def _searched(made: Sieve, policy: Policy, copy: Recording, segment: Segment) -> tuple[Tails, Tails]:
+def _searched(made: Sieve, policy: Policy, copy: Recording, segment: Segment, advance: Advance) -> tuple[Tails, Tails]:
     """Return what may be in one segment: in its bytes, its pages, and the values that are no tokens."""
     table = TABLES[segment.table]
     columns = {column.name: column for column in table.columns if column.type in TEXT_TYPES}
@@ -152,12 +149,15 @@ def _searched(made: Sieve, policy: Policy, copy: Recording, segment: Segment) ->
     data = segment.path.read_bytes()
     tails, whole = [made.search(data)], [np.zeros(0, np.uint64)]
     for rows in batches(copy, segment, table, [name for name, column in columns.items() if not policy.gives_tokens(table, column)]):
+        advance(0)
         for name in rows.column_names:
             for values in texts(rows[name]):
                 tails.append(made.search(joined(values), name in are_addresses))
                 whole.append(made.search_whole(values) if name in are_addresses else whole[0])
     with pq.ParquetFile(segment.path) as file:
         for page in pages(file, memoryview(data)):
+            advance(0)
             content = without_tokens(page.header + b"\0" + (page.content if page.is_text else b""))
             tails.append(made.search(content, page.column.partition(".")[0] in are_addresses))
+    advance(segment.bytes)
     return np.concatenate(tails), np.concatenate(whole)

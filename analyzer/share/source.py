@@ -27,6 +27,11 @@ def damaged(recording: Recording, segment: Segment, what: str) -> AnalyzerError:
     return damage(recording.store.shown, f"{segment.name}: {what}")
 
 
+def total_bytes(recording: Recording) -> int:
+    """Return the size of a recording's segments."""
+    return sum(segment.bytes for segments in recording.tables.values() for segment in segments)
+
+
 def batches(recording: Recording, segment: Segment, table: Table, names: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """Yield the rows of a segment: the columns of ``table`` that it has, or of these ``names``; what others it has is left out.
 
