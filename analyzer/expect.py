@@ -22,6 +22,8 @@ from analyzer.text import printable
 from analyzer.values import json_text, objects
 from recorder.schema import MANIFEST, SUFFIX
 
+_ZIP = ".zip"
+"""No report is called so: what is, is packed."""
 _FORMATS = ("table", "json")
 _STATUS = {Outcome.ERROR: Exit.USAGE, Outcome.FAIL: Exit.FAILED, Outcome.UNKNOWN: Exit.UNDECIDED}
 
@@ -84,7 +86,7 @@ def _sorted_out(arguments: Sequence[str]) -> tuple[list[Report], list[Path]]:
 
 def _is_recording(argument: str) -> bool:
     path = argument.rstrip("/")
-    return path.endswith(SUFFIX) or Path(path, MANIFEST).exists()
+    return path.endswith((SUFFIX, _ZIP)) or Path(path, MANIFEST).exists()
 
 
 def _text(checked: Checked, width: int | None) -> str:

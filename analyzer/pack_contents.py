@@ -134,4 +134,4 @@ def _data_offset(shown: Path, file: io.BufferedReader, info: zipfile.ZipInfo) ->
 
 
 def _refused(shown: Path, what: str, hint: str = "") -> AnalyzerError:
-    return AnalyzerError(f"{shown} is not a recording: {what}.", hint or "bpftape pack makes one of a recording's folder.", Exit.RECORDING)
+    return AnalyzerError(f"{shown} is not a recording: {what}.", hint or "Have it packed and sent again: bpftape pack RECORDING", Exit.RECORDING)

@@ -41,7 +41,8 @@ def pack(path: Path, output: Path | None, advance: Advance = lambda _: None) -> 
     if any(is_being_written(source.files.path) for source in sources):
         raise AnalyzerError(f"{path} is still being written.", "Wait until its recorder has ended, or end it.", Exit.RECORDING)
     folder = store.path.name if store.path.name.endswith(SUFFIX) else store.path.name + SUFFIX
-    target = output if output is not None else store.path.parent / (folder.removesuffix(SUFFIX) + PACK_SUFFIX)
+    beside_it = path.parent if path.name not in ("", "..") else store.path.parent
+    target = output if output is not None else beside_it / (folder.removesuffix(SUFFIX) + PACK_SUFFIX)
     with _new_file(target) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
         for source in sources:
             inside, manifest = f"{folder}/{source.inside}", source.manifest

@@ -164,8 +164,8 @@ def open_recordings(paths: Sequence[Path]) -> list[Recording]:
     for path in paths:
         for recording in open_parts(path):
             if recording.id in seen:
-                both = f"{seen[recording.id]} and {path}"
-                raise AnalyzerError(f"{both} are the same recording ({recording.id}), or hold it both.", "Name each recording once.")
+                both = f"{seen[recording.id]} and {path} are the same recording, or have one in common."
+                raise AnalyzerError(f"{path} is named twice." if path == seen[recording.id] else both, "Name each recording once.")
             seen[recording.id] = path
             recordings.append(recording)
     return recordings

@@ -15,7 +15,7 @@ from analyzer.parallel import each
 from analyzer.progress import Advance
 from analyzer.recording import check_single, open_store, read_manifest, stores
 from analyzer.segment_check import Checked, check_segment
-from analyzer.store import Store, is_being_written
+from analyzer.store import FolderStore, Store, is_being_written
 from recorder.schema import MANIFEST, NANOSECONDS, TABLES
 
 # Two CPUs may take their times in another order than their places in the ring. More than this much is another thing.
@@ -61,6 +61,7 @@ class Verified:
     """What wall clock and CLOCK_BOOTTIME differ by."""
     name: str = ""
     """What to call a part of a merged recording."""
+    is_packed: bool = False
     findings: list[Finding] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
 
@@ -112,7 +113,7 @@ def check_all(store: Store, segments: Sequence[Segment], recording_id: str, adva
 
 
 def _judge(store: Store, manifest: Manifest, checked: dict[Segment, Checked], live: bool) -> Verified:
-    found = Verified(store.path, manifest.id, manifest.recorder)
+    found = Verified(store.path, manifest.id, manifest.recorder, is_packed=not isinstance(store, FolderStore))
     sound = [segment for segment, result in checked.items() if not result.faults]
     broken = [segment for segment, result in checked.items() if result.faults]
     found.segments, found.rows, found.bytes = len(checked), sum(s.rows for s in checked), sum(s.bytes for s in checked)

@@ -64,6 +64,10 @@ def hint(found: Verified) -> str:
         return "A recorder is at work on it: what is there can be read."
     can_recover = found.damaged or any(not finding.damage for finding in found.findings) or any(not item.told for item in found.missing)
     if found.state in (State.DAMAGED, State.UNFINISHED) and can_recover:
+        if found.is_packed and found.damaged:
+            return "Have it packed and sent again; or unzip it, and recover what is sound of the folder: bpftape recover FOLDER"
+        if found.is_packed:
+            return f"To have what is missing counted as lost: bpftape unpack {found.path}, and bpftape recover the folder"
         return f"To keep what is sound, and have what is missing counted as lost: bpftape recover {found.path}"
     return ""
 

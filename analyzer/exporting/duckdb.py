@@ -29,9 +29,12 @@ def write(sandbox: Sandbox, target: Path) -> str:
 
     try:
         return _write(sandbox, target)
-    except duckdb.IOException as error:  # it has the system's words, and not its number
-        number = next((number for number in _DISK_ERRORS if os.strerror(number) in str(error)), errno.EIO)
-        raise OSError(number, os.strerror(number)) from None
+    except duckdb.Error as error:  # of several kinds; it has the system's words, and not its number
+        words = f"{error} {error.__context__ or ''}"  # closing what failed may fail once more
+        number = next((number for number in _DISK_ERRORS if os.strerror(number) in words), None)
+        if number is None and not isinstance(error, duckdb.IOException):
+            raise
+        raise OSError(number or errno.EIO, os.strerror(number or errno.EIO)) from None
     finally:
         target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
 

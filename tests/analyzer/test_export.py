@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import os
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from perfetto.protos.perfetto.trace import perfetto_trace_pb2
 from analyzer.schema import columns
 from recorder.schema import TABLES
 from tests.analyzer.conftest import error_of, run
+from tests.analyzer.verbs import verb as in_process
 from tests.rows import read_rows, write_recording
 from tests.support import REPO
 
@@ -175,3 +178,21 @@ def test_without_perfettos_package_it_says_what_to_install(recording: Path, tmp_
     (tmp_path / "perfetto.py").write_text("raise ImportError\n")
     done = verb(recording, "--format", "perfetto", "-o", "x", cwd=tmp_path, env={"PYTHONPATH": f"{tmp_path}:{REPO}"})
     assert "bpftape[perfetto]" in error_of(done, 2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts small file systems")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kib", [16, 64])
+def test_a_full_disk_is_said_wherever_it_is_noticed_and_nothing_is_left(form: str, kib: int, recording: Path, tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k", "none", tmp_path], check=True)
+    try:
+        done = in_process("export", recording, "--format", form, "-o", tmp_path / "x")
+        left = sorted(path.name for path in tmp_path.iterdir())
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    if done.returncode == 0:  # it was large enough
+        assert left == ["x"]
+    else:
+        assert "x failed: No space left on device" in error_of(done, 74)
+        assert left == []
+    assert done.returncode == 74 or form != "duckdb", "DuckDB notices when it commits"

@@ -20,7 +20,7 @@ from analyzer.recording import open_recording
 from analyzer.report import bundled_names
 from recorder.folder import RecordingFolder
 from recorder.schema import MANIFEST, TABLES
-from tests.analyzer.conftest import Analyze, error_of
+from tests.analyzer.conftest import Analyze, error_of, run
 from tests.analyzer.test_recording import BAD, change_header, manifest, rewrite
 from tests.analyzer.verbs import verb
 from tests.rows import read_rows, write_recording
@@ -378,3 +378,33 @@ def test_a_newer_format_is_refused_as_it_is_in_a_folder(copy: Path, tmp_path: Pa
         out.writestr(f"copy.bpftape/{MANIFEST}", text)
     for command in ("info", "verify", "unpack"):
         assert "has recording format 9" in error_of(verb(command, path), 65)
+
+
+def test_a_pack_appears_beside_its_folder_and_is_called_as_the_user_called_that(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy.parent)
+    assert verb("pack", copy.name).stdout.startswith("copy.bpftape.zip is made, ")
+    monkeypatch.chdir(copy)
+    Path("../copy.bpftape.zip").unlink()
+    assert verb("pack", ".").stdout.startswith(f"{copy}.zip is made, ")
+
+
+def test_expectations_are_held_against_a_packed_recording(packed: Path, tmp_path: Path) -> None:
+    shutil.copy(packed, tmp_path / "renamed.zip")
+    for path in (packed, tmp_path / "renamed.zip"):
+        done = run("analyzer.cli", "--expect", "no_kills", path)
+        assert done.stdout.startswith("FAIL     no_kills"), done.stderr
+
+
+def test_what_to_do_about_a_pack_is_not_what_is_done_about_a_folder(copy: Path, tmp_path: Path) -> None:
+    lines = (copy / MANIFEST).read_bytes().split(b"\n")
+    ended = [number for number, line in enumerate(lines) if b'"replaces"' in line]
+    (copy / MANIFEST).write_bytes(b"\n".join(line for number, line in enumerate(lines) if number not in ended))
+    assert verb("pack", copy).returncode == 0
+    path = copy.with_name("copy.bpftape.zip")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PAR1", data.index(b"copy.bpftape/exec/")) + 40] ^= 1
+    (tmp_path / "damaged.bpftape.zip").write_bytes(data)
+    said = verb("verify", tmp_path / "damaged.bpftape.zip").stderr
+    assert "Have it packed and sent again; or unzip it, and recover what is sound of the folder" in said
+    (tmp_path / "cut.bpftape.zip").write_bytes(data[:-1000])
+    assert "Have it packed and sent again" in error_of(verb("verify", tmp_path / "cut.bpftape.zip"), 65)

@@ -100,11 +100,11 @@ def test_a_bad_recording_is_named_with_what_is_wrong(what: str, two: list[Path],
 
 def test_a_recording_is_not_merged_with_itself_or_with_a_copy_or_with_one_that_has_it(two: list[Path], tmp_path: Path) -> None:
     shutil.copytree(two[0], tmp_path / "copy.bpftape")
-    for other in (two[0], tmp_path / "copy.bpftape"):
-        assert "are the same recording" in refused(2, two[0], other, output=tmp_path / "out")
+    assert f"{two[0]} is named twice" in refused(2, two[0], two[0], output=tmp_path / "out")
+    assert "are the same recording" in refused(2, two[0], tmp_path / "copy.bpftape", output=tmp_path / "out")
     assert verb("merge", *two, "-o", tmp_path / "both").returncode == 0
-    assert "or hold it both" in refused(2, tmp_path / "both", two[1], output=tmp_path / "out")
-    assert "or hold it both" in refused(2, tmp_path / "both", tmp_path / "both", output=tmp_path / "out")
+    assert "or have one in common" in refused(2, tmp_path / "both", two[1], output=tmp_path / "out")
+    assert "both is named twice" in refused(2, tmp_path / "both", tmp_path / "both", output=tmp_path / "out")
 
 
 def test_a_recording_is_not_merged_with_a_shared_copy_of_it(two: list[Path], tmp_path: Path) -> None:
