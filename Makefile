@@ -29,7 +29,7 @@ test-install: setup ## install into a clean Debian, remove it, and look for what
 
 fault-test: setup ## kill, starve, stop and deny the recorder for minutes, and look at what is left (as root)
 	@[ "$$(id -u)" = 0 ] || { echo "fault-test needs root. Type: sudo make fault-test" >&2; exit 77; }
-	.venv/bin/python -m pytest -m long -rP tests/kernel $(PYTEST_ARGS)
+	.venv/bin/python -m pytest -m long -rP -o faulthandler_timeout=1800 tests/kernel $(PYTEST_ARGS)
 
 vm-test: setup ## run tests of the kernel on stock kernels in virtual machines (as root; KERNEL=6.1, PYTEST_ARGS=tests/kernel/test_argv.py)
 	@[ "$$(id -u)" = 0 ] || { echo "vm-test needs root. Type: sudo make vm-test" >&2; exit 77; }

@@ -43,6 +43,7 @@ class Segment:
         self._name = f"{number:06}.parquet"
         self._directory = folder.table_fd(table.name)
         self._fd = folder.open_new(self._name + ".tmp", self._directory)
+        self._is_named = False
         self._file = HashingFile(self._fd)
         self._writer = pq.ParquetWriter(self._file, arrow_schema(table), **parquet_options(table))
 
@@ -70,20 +71,21 @@ class Segment:
         os.close(self._fd)
         self._fd = -1
         os.rename(self._name + ".tmp", self._name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+        self._is_named = True
         os.fsync(self._directory)
         entry = self._file.entry(self._table.name, self._name, self.rows, self.span_ns)
         self._folder.enter(entry | ({"replaces": list(replaces)} if replaces else {}))
         for path in replaces:
-            os.unlink(path.split("/")[1], dir_fd=self._directory)
+            with suppress(OSError):  # the manifest says that it does not count any more
+                os.unlink(path.split("/")[1], dir_fd=self._directory)
 
     def abandon(self) -> None:
-        """Throw the open file away."""
+        """Throw the file away, finished or not, before it is in the manifest: its rows count as lost, so nobody may find them there later."""
         self._file.abandoned = True
-        if self._fd < 0:
-            return
         fd, self._fd = self._fd, -1
         # Where the file system takes no change any more: the manifest does not name the file, so nobody reads it.
+        if fd >= 0:
+            with suppress(OSError):
+                os.close(fd)
         with suppress(OSError):
-            os.close(fd)
-        with suppress(OSError):
-            os.unlink(self._name + ".tmp", dir_fd=self._directory)
+            os.unlink(self._name if self._is_named else self._name + ".tmp", dir_fd=self._directory)

@@ -6,22 +6,20 @@ import json
 import os
 import random
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.kernel.bpf_ids import everything, held, name_of
-from tests.kernel.harness import PATIENCE_SECONDS, Recording, Running, Spawner, eventually, launched, true_path
+from tests.kernel.harness import Recording, Running, Spawner, eventually, launched
+from tests.kernel.left import Load, assert_says_what_is_missing, entered
 from tests.kernel.net import Namespace, add_cable, command, namespace
 from tests.kernel.pings import xdp_of
-from tests.support import Cli
 
 SEED = "BPFTAPE_SEED"
 # When a kill comes: at most so many seconds after the beginning of what is named.
@@ -53,42 +51,11 @@ def draw(count: int) -> list[Kill]:
     ]
 
 
-class Load(threading.Thread):
-    """Has programs started without end. ``pids`` has them in their order, once it has been stopped."""
-
-    def __init__(self, spawner: Spawner) -> None:
-        super().__init__(daemon=True)
-        self.pids: list[int] = []
-        self._spawner = spawner
-        self._stopping = threading.Event()
-
-    def run(self) -> None:
-        while not self._stopping.is_set():
-            self.pids += self._spawner.spawn(5, true_path())
-
-    def __enter__(self) -> Load:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self.join(PATIENCE_SECONDS)
-
-
 @pytest.fixture
 def cable() -> Iterator[tuple[Namespace, Namespace]]:
     with namespace() as left, namespace() as right:
         add_cable(left, right)
         yield left, right
-
-
-def entered(path: Path) -> bytes:
-    """Return the lines of a manifest that are whole."""
-    try:
-        text = (path / "manifest.jsonl").read_bytes()
-    except FileNotFoundError:
-        return b""
-    return text[: text.rfind(b"\n") + 1]
 
 
 def told(kill: Kill, running: Running, names: set[str]) -> bytes:
@@ -132,54 +99,8 @@ def is_gone(group: int) -> bool:
     return False
 
 
-def bpftape(cli: Cli, verb: str, path: Path) -> Any:
-    """Return what a verb says of a recording as JSON; where it has none, hold that it says so in words."""
-    done = cli("bpftape", verb, "--json", path)
-    if done.returncode == 65 and not entered(path):
-        assert done.stderr.startswith("error: ")
-        assert "hint: " in done.stderr
-        return None
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def assert_says_what_is_missing(cli: Cli, path: Path, before: bytes, spawner: int, children: list[int]) -> str:
-    """Hold that all is there that was closed, and that what was not is counted; return what there is."""
-    recording = Recording(path)
-    if not entered(path):
-        assert bpftape(cli, "verify", path) is bpftape(cli, "recover", path) is None
-        return "nothing"
-    assert entered(path).startswith(before)
-    (found,) = bpftape(cli, "verify", path)
-    assert not found["damaged"], found
-    done = bpftape(cli, "recover", path)
-    if not recording.manifest():
-        assert (found["state"], done["changed"]) == ("unfinished", False)
-        return "an empty recording"
-    recording.assert_consistent()
-    assert bpftape(cli, "recover", path)["changed"] is False
-    assert found["state"] == ("whole" if recording.about()["clean_end"] else "unfinished")
-    assert_rows_are_counted(recording, done, spawner, children)
-    return f"a recording that is {found['state']}, {len(done['missing'])} gaps"
-
-
-def assert_rows_are_counted(recording: Recording, done: Any, spawner: int, children: list[int]) -> None:
-    """Hold that rows are missing at the end alone, as many as coverage had counted, and that ``recover`` said which."""
-    rows = sorted(recording.table("exec"), key=lambda row: int(row["ts_ns"]))
-    pids = [row["pid"] for row in rows if row["ppid"] == spawner]
-    begin = children.index(pids[0]) if pids else 0
-    assert pids == children[begin : begin + len(pids)]
-    coverage = recording.rows("coverage", table="exec")
-    counted = sum(row["events"] for row in coverage)
-    assert len(rows) + recording.lost("exec") == max(counted, len(rows))
-    assert sum(item["rows"] for item in done["missing"] if item["table"] == "exec") == recording.lost("exec")
-    assert (done["covered_to_ts"] is None) == recording.about()["clean_end"]
-
-
 @pytest.mark.parametrize("count", [4, pytest.param(50, marks=pytest.mark.long)])
-def test_a_kill_at_any_moment_costs_what_was_open_and_leaves_nothing_behind(
-    tmp_path: Path, cli: Cli, cable: tuple[Namespace, Namespace], count: int
-) -> None:
+def test_a_kill_at_any_moment_costs_what_was_open_and_leaves_nothing_behind(tmp_path: Path, cable: tuple[Namespace, Namespace], count: int) -> None:
     _, right = cable
     names: set[str] = set()
     old: Path | None = None
@@ -200,6 +121,6 @@ def test_a_kill_at_any_moment_costs_what_was_open_and_leaves_nothing_behind(
             Recording(path).assert_consistent()
             left = "the recording that was there before"
         else:
-            left = assert_says_what_is_missing(cli, path, b"" if seen == replaced else seen, spawner.pid, load.pids)
+            left = assert_says_what_is_missing(path, b"" if seen == replaced else seen, load)
         print(f"{number:2} {kill.moment} + {kill.seconds:.3f} s{', dropping' * kill.drops}{', overwriting' * kill.overwrites}: {left}")
         old = path if path.exists() and Recording(path).manifest() else old

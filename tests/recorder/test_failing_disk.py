@@ -38,6 +38,26 @@ def test_a_line_that_could_not_be_made_durable_is_taken_back(tmp_path: Path, mon
     assert [json.loads(line).get("table") for line in manifest.read_text().splitlines()] == [None, "clock"]
 
 
+def test_rows_that_could_not_be_entered_count_as_lost_and_are_not_found_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RecordingFolder(tmp_path / "r.bpftape")
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "enter", refuse(errno.EIO))
+        with pytest.raises(OSError, match="Input/output"):
+            folder.write_rows(TABLES["clock"], ROWS)
+    assert list((folder.path / "clock").iterdir()) == []
+
+
+def test_a_replaced_file_that_cannot_be_removed_does_not_take_the_new_one_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RecordingFolder(tmp_path / "r.bpftape")
+    row = {"tracer": "clone", "hook": "x", "tables": ["exec"], "status": "attached"}
+    folder.write_rows(TABLES["probe"], [row])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse(errno.EIO))
+        folder.write_rows(TABLES["probe"], [row, row])
+    assert {path.name for path in (folder.path / "probe").iterdir()} == {"000000.parquet", "000001.parquet"}
+    assert json.loads((folder.path / MANIFEST).read_text().splitlines()[-1])["rows"] == 2
+
+
 def test_a_folder_that_cannot_be_begun_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "posix_fallocate", refuse(errno.ENOSPC))
     with pytest.raises(RecorderError) as caught:
