@@ -37,7 +37,9 @@ class BpfProgram:
                 self.maps[spec.name] = bpf_call.make_map(spec)
             except OSError as error:
                 self.close()
-                raise RecorderError(f"bpf/{source}: map {spec.name} cannot be made: {error.strerror}", "See: bpftape doctor", Exit.BPF) from error
+                advice = "; a smaller --ring-mib or --sockets takes less" if error.errno == errno.ENOMEM else ""
+                message = f"bpf/{source}: map {spec.name} cannot be made: {error.strerror}{advice}"
+                raise RecorderError(message, "See: bpftape doctor", Exit.BPF) from error
             self._owned.append(self.maps[spec.name])
 
     def load(self, function: str, program_type: int, attach_type: int = 0, type_id: int = 0) -> int:

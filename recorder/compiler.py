@@ -82,8 +82,10 @@ class Compilation:
             raise NoCompiler(told["message"], told["hint"], Exit.BPF)
         messages = _content(self._err).splitlines()
         detail = "\n".join([line for line in messages if "error:" in line][:10] or messages[-10:])
-        how = f"the compiler was ended by signal {-status}\n" if status < 0 else ""
-        raise RecorderError(f"bpf/{self.source} cannot be compiled or its maps made:\n{how}{detail}", "See: bpftape doctor", Exit.BPF)
+        why = ": out of memory, if nobody else did it" if -status == signal.SIGKILL else ""
+        how = f"the compiler was ended by signal {-status}{why}" if status < 0 else ""
+        message = "\n".join(filter(None, (f"bpf/{self.source} cannot be compiled or its maps made:", how, detail)))
+        raise RecorderError(message, "See: bpftape doctor", Exit.BPF)
 
     def close(self) -> None:
         """End it, if it still runs, and free what it used."""

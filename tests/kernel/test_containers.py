@@ -327,19 +327,39 @@ def test_hundreds_at_once_are_all_there_and_none_is_lost(seen: Seen) -> None:
     assert len(rows) == 2 * COUNT, "one with the host's name when it was made, one with its own when it ended"
 
 
-def test_more_than_the_ring_holds_that_were_there_before_are_all_there(tmp_path: Path) -> None:
-    with subprocess.Popen(program("container_many", MORE_THAN_A_RING), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+@pytest.mark.parametrize("count", [MORE_THAN_A_RING, pytest.param(10_000, marks=pytest.mark.long)])
+def test_more_than_the_ring_holds_that_were_there_before_are_all_there(tmp_path: Path, count: int) -> None:
+    with subprocess.Popen(program("container_many", count), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         many = {tuple(entry) for entry in json.loads(process.stdout.readline())}
         with recorder(tmp_path / "r.bpftape", "--tracers", "container", "--ring-mib", 1) as running:
             recording = running.stop()
         process.communicate()
     (record_bytes,) = {row["bytes"] / row["events"] for row in recording.rows("coverage", table="container") if row["events"]}
-    assert record_bytes * MORE_THAN_A_RING > 1 << 20
+    assert record_bytes * count > 1 << 20
     assert recording.lost("container") == 0
     rows = recording.rows("container", ppid=process.pid)
     assert {(row["pid"], row["pid_ns"], row["uts_ns"], row["nodename"]) for row in rows} == many
-    assert len(rows) == MORE_THAN_A_RING
+    assert len(rows) == count
+
+
+@pytest.mark.long
+def test_ten_thousand_that_come_and_go_are_there_or_counted_and_reports_have_them(tmp_path: Path, cli: Cli) -> None:
+    path = tmp_path / "r.bpftape"
+    with recorder(path, "--tracers", "container") as running:
+        done = run_program(program("container_many", 10_000))
+        recording = running.stop()
+    many = {tuple(entry) for entry in json.loads(done.output)}
+    rows = recording.rows("container", ppid=done.pid)
+    assert {(row["pid"], row["pid_ns"], row["uts_ns"], row["nodename"]) for row in rows if row["nodename"] != HOST} <= many
+    # One with the host's name when it was made, one with its own when it ended; and whatever other containers did.
+    total = len(recording.table("container")) + recording.lost("container")
+    assert total == sum(row["events"] + row["lost"] for row in recording.rows("coverage", table="container"))
+    assert len(rows) <= 20_000 <= total
+    assert recording.about()["clean_end"]
+    found = cli("analyze", "containers", "--format", "json", path)
+    assert found.returncode == 0, found.stderr
+    assert len(json.loads(found.stdout)["rows"]) >= len({row["pid_ns"] for row in rows})
 
 
 def test_nothing_is_there_twice(seen: Seen) -> None:
