@@ -77,7 +77,9 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
         if error.errno not in (errno.EBADFD, errno.ENOMSG):  # a pipe or the like, which is never forbidden; no right that such a file has
             raise
     finally:
-        os.close(place)
+        # A rule is about an inode. Those of /proc are forgotten when memory is short and nobody has them open, and made anew without the rule.
+        if not path.is_relative_to("/proc"):
+            os.close(place)
 
 
 def _call(number: int, *arguments: int | bytes | None) -> int:

@@ -199,6 +199,17 @@ def test_what_a_command_needs_is_left_to_it(name: str, copy: Path, tmp_path: Pat
     assert list(spill.iterdir()) == []
 
 
+@needs_landlock
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may have the kernel forget what it cached")
+def test_what_is_left_to_a_command_is_left_to_it_when_memory_is_short() -> None:
+    code = (
+        "from pathlib import Path; from analyzer import landlock; caches = open('/proc/sys/vm/drop_caches', 'w'); own = Path('/proc/self/cgroup'); "
+        "landlock.restrict([(own, landlock.READ)]); caches.write('2'); caches.flush(); own.read_text(); print(Path('/etc/passwd').read_text())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, cwd=REPO)
+    assert done.stderr.splitlines()[-1] == "PermissionError: [Errno 13] Permission denied: '/etc/passwd'"
+
+
 def test_a_large_sort_spills_into_a_folder_of_its_own(recording: Path, tmp_path: Path) -> None:
     sql = "SELECT max(x) AS x FROM (SELECT (range * 7919) % 1000003 || repeat('y', 200) AS x FROM range(4000000) ORDER BY x LIMIT 3900000)"
     code = (
