@@ -145,7 +145,7 @@ paired AS (
 ),
 pairs AS (
     SELECT
-        recording_id, is_local, server_zone, client_addr, client_port, server_addr, server_port, min(side) AS first_side, max(side) AS last_side,
+        recording_id, is_local, zone, server_zone, client_addr, client_port, server_addr, server_port, min(side) AS first_side, max(side) AS last_side,
         max(CASE WHEN side = 0 THEN comm END) AS client, max(CASE WHEN side = 0 THEN container END) AS client_container,
         max(CASE WHEN side = 1 THEN comm END) AS server, max(CASE WHEN side = 1 THEN container END) AS server_container,
         max(latency_ns) AS latency_ns, min(began_ns) AS began_ns, min(seen_ns) AS seen_ns,
@@ -162,8 +162,8 @@ places AS (
 ),
 placed AS (
     SELECT
-        s.recording_id, s.is_local, s.server_zone, s.client_addr, s.client_port, s.server_addr, s.server_port, s.first_side, s.last_side, s.client,
-        s.client_container, s.server, s.server_container, s.latency_ns, s.began_ns, s.bytes_sent, s.bytes_received,
+        s.recording_id, s.is_local, s.zone, s.server_zone, s.client_addr, s.client_port, s.server_addr, s.server_port, s.first_side, s.last_side, s.client,
+        s.client_container, s.server, s.server_container, s.latency_ns, s.began_ns, s.seen_ns, s.bytes_sent, s.bytes_received,
         coalesce(l.timeline_id, s.recording_id) AS timeline_id,
         CASE WHEN s.first_side = 0 THEN l.host END AS client_host, CASE WHEN s.last_side = 1 THEN l.host END AS server_host,
         CASE WHEN s.is_local = 0 AND s.first_side = s.last_side THEN 1 ELSE 0 END AS is_half,
@@ -174,9 +174,9 @@ placed AS (
 -- A connection of which two hosts have an end each, as above.
 spanned AS (
     SELECT
-        recording_id, is_local, server_zone, client_addr, client_port, server_addr, server_port, first_side, client, client_container, server, server_container,
-        latency_ns, began_ns, bytes_sent, bytes_received, timeline_id, client_host, server_host, is_half, order_ns,
-        row_number() OVER (ORDER BY recording_id, client_addr, client_port, server_addr, server_port, order_ns, first_side) AS number,
+        recording_id, is_local, zone, server_zone, client_addr, client_port, server_addr, server_port, first_side, client, client_container, server,
+        server_container,
+        latency_ns, began_ns, seen_ns, bytes_sent, bytes_received, timeline_id, client_host, server_host, is_half, order_ns,
         sum(CASE WHEN first_side = 0 THEN is_half ELSE 0 END) OVER (
             PARTITION BY timeline_id, is_half, client_addr, client_port, server_addr, server_port ORDER BY order_ns, first_side, recording_id
             ROWS UNBOUNDED PRECEDING
@@ -192,7 +192,10 @@ joined AS (
         coalesce(max(CASE WHEN first_side = 0 THEN bytes_received END), max(bytes_received)) AS bytes_received
     FROM spanned
     GROUP BY
-        timeline_id, is_local, server_zone, client_addr, client_port, server_addr, server_port, pair, CASE WHEN is_half = 1 AND pair > 0 THEN 0 ELSE number END
+        timeline_id, is_local, server_zone, client_addr, client_port, server_addr, server_port, pair,
+        -- Of one recording, net namespace and pair of ends there is one connection at a time.
+        CASE WHEN is_half = 1 AND pair > 0 THEN NULL ELSE recording_id END, CASE WHEN is_half = 1 AND pair > 0 THEN NULL ELSE zone END,
+        CASE WHEN is_half = 1 AND pair > 0 THEN NULL ELSE began_ns END, CASE WHEN is_half = 1 AND pair > 0 THEN NULL ELSE seen_ns END
 ),
 attempts AS (
     SELECT
