@@ -27,6 +27,9 @@ def draw(rows: Sequence[Row], frame: Frame) -> Drawing:  # noqa: ARG001 - not ov
         low = heights.get(row["from_us"], 0)
         heights[row["from_us"]] = high = low + row["connects"]
         marks.append(row | {"scope": row["scope"] or "other", "left_us": max(row["from_us"], 0.5), "low": low, "high": high})
+    # Where parts meet, and nowhere else; labels that do not fit are left out.
+    bounds = sorted({bound for mark in marks for bound in (mark["left_us"], mark["below_us"])})
+    axis = alt.Axis(title=None, values=bounds, labelExpr=_LABEL, labelOverlap="greedy")
     there = [scope for scope in _SCOPES if any(mark["scope"] == scope for mark in marks)]
     scopes = alt.Scale(domain=there, range=[_SCOPES[scope] for scope in there])
     heights_axis = alt.Y("low:Q", axis=alt.Axis(title="connects", tickCount=5), scale=alt.Scale(domainMax=1.05 * max(heights.values()), domainMin=0))
@@ -34,7 +37,7 @@ def draw(rows: Sequence[Row], frame: Frame) -> Drawing:  # noqa: ARG001 - not ov
         alt.Chart(data(marks))
         .mark_bar(binSpacing=1)
         .encode(
-            x=alt.X("left_us:Q", scale=alt.Scale(type="log", base=2, nice=False), axis=alt.Axis(title=None, tickCount=12, labelExpr=_LABEL)),
+            x=alt.X("left_us:Q", scale=alt.Scale(type="log", base=2, nice=False), axis=axis),
             x2="below_us",
             y=heights_axis,
             y2="high",
