@@ -75,12 +75,19 @@ class Answer:
         return replace(self, result=self.result.through(lambda batches: meter.counted(batches, on_terminal)))
 
     def for_eyes(self) -> Answer:
-        """Return the same without the columns, declared in the header, that are only keys to join with: long numbers, the same id in each row."""
-        keys = {"start_ns"} | (_OF_SEVERAL if len(self.names) == 1 else set())
-        keys &= {column.name for column in self.report.header.columns} if self.report.header else set()
+        """Return the same without the columns, declared in the header, that are only keys to join with: long numbers, the same id in each row.
+
+        Recordings are called by their names, where each has one of its own.
+        """
+        declared = {column.name for column in self.report.header.columns} if self.report.header else set()
+        keys = declared & ({"start_ns"} | (_OF_SEVERAL if len(self.names) == 1 else set()))
         shown = [number for number, field in enumerate(self.fields) if field.name not in keys]
+        fields = tuple(self.fields[number] for number in shown)
         batches = ([tuple(row[number] for number in shown) for row in batch] for batch in self.result.batches)
-        return replace(self, result=Result(tuple(self.fields[number] for number in shown), batches))
+        result = Result(fields, batches)
+        if "recording_id" in declared & {field.name for field in fields} and len(set(self.names.values())) == len(self.names):
+            result = result.renamed("recording_id", "recording", self.names)
+        return replace(self, result=result)
 
 
 def ask(sandbox: Sandbox, report: Report, values: Mapping[str, object], arrow: bool = False) -> Answer:

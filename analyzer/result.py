@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,13 @@ class Result:
     fields: tuple[Field, ...]
     batches: Iterator[list[tuple[Any, ...]]]
     arrow: ArrowRows | None = None
+
+    def renamed(self, column: str, heading: str, values: Mapping[Any, Any]) -> Result:
+        """Return the same with another name of ``column``, and its values replaced by what ``values`` has for them."""
+        place = [field.name for field in self.fields].index(column)
+        fields = (*self.fields[:place], Field(heading, "VARCHAR"), *self.fields[place + 1 :])
+        batches = ([(*row[:place], values.get(row[place], row[place]), *row[place + 1 :]) for row in batch] for batch in self.batches)
+        return Result(fields, batches)
 
     def through(self, each: Callable[[Iterator[Any]], Iterator[Any]]) -> Result:
         """Return the same with its batches, of either kind, passed through ``each``."""

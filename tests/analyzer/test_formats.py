@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
+import uuid
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from rich.cells import cell_len
 
-from analyzer.grid import bar
+from analyzer.grid import bar, write_grid
 from analyzer.render import formats
+from analyzer.report import bundled
+from analyzer.result import Field
 from tests.analyzer.conftest import Analyze, error_of, on_terminal
 from tests.rows import read_rows, write_recording
 from tests.support import REPO
@@ -137,3 +144,33 @@ def test_declared_columns_are_drawn_as_bars(recording: Path, tmp_path: Path, ana
 def test_a_bar_has_eighths_and_shows_that_it_was_cut() -> None:
     assert [bar(value, 8, 2) for value in (0, -1, 0.001, 1, 4, 7.5, 8, 9)] == ["", "", "▏", "▎", "█", "█▉", "██", "█▶"]
     assert bar(3, 0, 5) == ""
+
+
+@pytest.mark.parametrize("golden", sorted((REPO / "tests" / "golden").glob("*.csv")), ids=lambda path: path.stem)
+def test_no_line_is_wider_than_the_terminal_and_no_number_is_cut(golden: Path) -> None:
+    header = bundled(golden.stem).header
+    assert header is not None
+    fields = tuple(Field(column.name, column.type) for column in header.columns)
+    rows = [tuple(value or None for value in row) for row in list(csv.reader(io.StringIO(golden.read_text())))[1:]]
+    for columns in (60, 80, 1000):
+        out = io.StringIO()
+        write_grid(fields, [rows], out, columns)
+        lines = out.getvalue().splitlines()
+        assert max(map(cell_len, lines)) <= columns
+        height = len(lines) / (len(rows) + 2)  # lines of a row, as of the headings and the rules below them
+        assert height == int(height)
+        for number, row in enumerate(rows, 2):
+            words = " ".join(lines[number * int(height) : (number + 1) * int(height)]).split()
+            numbers = [value for value, field in zip(row, fields, strict=True) if field.is_number and value]
+            assert Counter(numbers) <= Counter(words)
+
+
+def test_people_read_names_of_several_recordings_and_programs_their_ids(recording: Path, tmp_path: Path, analyze: Analyze) -> None:
+    other = write_recording(tmp_path / "other.bpftape", read_rows(), uuid.UUID(int=0))
+    table = analyze("short_lived", recording, other).stdout.splitlines()
+    assert table[0].split()[-1] == "recording"
+    assert {line.split()[-1] for line in table[2:]} == {recording.name, other.name}
+    found = json.loads(analyze("short_lived", recording, other, "--format", "json").stdout)
+    assert "0" * 32 in {row["recording_id"] for row in found["rows"]}
+    named = analyze("--sql", "SELECT DISTINCT recording_id FROM exec ORDER BY 1", recording, other).stdout.splitlines()
+    assert (named[0].strip(), named[2]) == ("recording_id", "0" * 32)
