@@ -112,7 +112,7 @@ class Columns:
 
     def _masked_lists(self, lists: pa.ListArray) -> pa.ListArray:
         values, offsets = dictionary_of(lists.flatten()), _offsets(lists)
-        masked = dictionary_of(_words(values, lambda texts: [self._masker(text) for text in texts]))
+        masked = dictionary_of(_words(values, lambda texts: [self._masker(text, is_argument=True) for text in texts]))
         secret, user, password = self._secret_places(values, offsets)
         texts = masked.dictionary.to_pylist()
         places = np.asarray(masked.indices.to_numpy(zero_copy_only=False)).copy()

@@ -58,13 +58,15 @@ _TIMES = 8
 
 _HOME = re.compile(r"(/(?:home|Users)/)([^/\s:'\"]+)")
 _PATH = re.compile(r"(?<![\w.])(?:~|\.{0,2})/[^\s:;,'\"()]+")
+# In arguments only: sentences have words with slashes between them.
+_RELATIVE_PATH = re.compile(r"(?<![\w./~@:-])[\w.+~@-]+(?:/[\w.+~@-]+)+/?")
 _LENGTH = r"(/\d{1,3}(?!\d))?"
 _IPV4 = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})" + _LENGTH)
 _IPV6 = re.compile(r"(?<![0-9A-Za-z:.])([0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{0,34}:[0-9A-Fa-f:.]{0,19})(?![0-9A-Za-z])" + _LENGTH)
 _MAC = re.compile(r"(?<![0-9A-Za-z:])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![0-9A-Za-z:])")
 
 # Names of fewer letters are replaced only where they stand for themselves, or every word with an "a" in it would be torn apart.
-ANYWHERE, AS_WORD = 6, 3
+ANYWHERE, AS_WORD = 6, 2
 
 
 def is_secret_flag(argument: str) -> bool:
@@ -115,13 +117,14 @@ class Masker:
 
             self._found = AhoCorasick(self._searched, MatchKind.LeftmostLongest).find_matches_as_indexes
 
-    def __call__(self, text: str) -> str:
-        """Return ``text`` masked."""
+    def __call__(self, text: str, is_argument: bool = False) -> str:
+        """Return ``text`` masked; of an argument paths that are relative, too, where paths are hidden."""
         if text in self._names:
             return self._names[text]
         found = text = without_secrets(text)
         if self._hide_paths:
             text = _PATH.sub(lambda match: self._pseudonyms.token(Kind.FILE, match[0]), text)
+            text = _RELATIVE_PATH.sub(self._relative_path, text) if is_argument else text
         text = self._without_names(text)
         text = self._without_addresses(text)
         return text if text == found else without_secrets(text)  # a pseudonym may stand where it looks like a secret
@@ -148,6 +151,9 @@ class Masker:
                 parts += [text[at:start], self._names[name]]
                 at = end
         return "".join([*parts, text[at:]])
+
+    def _relative_path(self, match: re.Match[str]) -> str:
+        return match[0] if is_network(match[0]) else self._pseudonyms.token(Kind.FILE, match[0])
 
     def _address(self, match: re.Match[str]) -> str:
         address, length = match[1], match[2] or ""

@@ -24,7 +24,7 @@ from analyzer.share.pseudonyms import Pseudonyms
 from analyzer.share.source import batches, total_bytes
 from analyzer.share.summary import Summary, about, changes, left_out
 from analyzer.version import version
-from recorder.schema import TABLES, Kind
+from recorder.schema import SUFFIX, TABLES, Kind
 
 _MOST_NAMES = 100_000
 _FORGOTTEN = "random, and forgotten: nobody can make these pseudonyms again; to share more under the same ones, give --key FILE"
@@ -109,10 +109,14 @@ def _check_output(output: Path, recording: Recording, policy: Policy) -> None:
         raise AnalyzerError(f"{output.absolute().parent} is no folder.", "Make it first, or name another place.", Exit.OUTPUT)
     if policy.kinds[Kind.HOST] is Treatment.KEEP:
         return
-    parts = {output.name.lower(), *re.split(r"[^a-z0-9.-]+", output.name.lower().removesuffix(".bpftape"))}
     for host in distinct_hosts(recording):
-        if host.lower() in parts or host.lower() == recording.name.lower():
+        # Also without its domain: web1-copy tells as much as web1.example.com does.
+        if any(_is_word(name, output.name.removesuffix(SUFFIX)) for name in (host, host.partition(".")[0])):
             raise AnalyzerError("The output's name has the host's name in it, which is not to be handed out.", "Call it something else.")
+
+
+def _is_word(name: str, text: str) -> bool:
+    return name != "" and re.search(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])", text, re.IGNORECASE) is not None
 
 
 def _counts(recording: Recording, policy: Policy) -> dict[str, dict[str, int]]:

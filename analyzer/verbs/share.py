@@ -12,7 +12,7 @@ from analyzer.options import Json
 EXAMPLES = {
     "A copy for another team": "bpftape share web1_20261123T041100Z.bpftape --output incident.bpftape",
     "What would become of it": "bpftape share web1_20261123T041100Z.bpftape --output incident.bpftape --dry-run",
-    "More of them with the same pseudonyms, so that they join": "bpftape share web2_20261123T041100Z.bpftape --output web2-share --key ~/share.key",
+    "More of them with the same pseudonyms, so that they join": "bpftape share web2_20261123T041100Z.bpftape --output more.bpftape --key ~/share.key",
     "For strangers": "bpftape share web1_20261123T041100Z.bpftape --output public.bpftape --policy strict",
 }
 

@@ -171,9 +171,17 @@ def test_an_output_that_cannot_be_made_is_an_error(recording: Path, out: Path) -
         fails(request(recording, out / "copy"), 73, out)
 
 
-@pytest.mark.parametrize("name", ["web1.bpftape", "web1_20260115T120000Z.bpftape", "x_WEB1"])
+@pytest.mark.parametrize("name", ["web1.bpftape", "web1_20260115T120000Z.bpftape", "x_WEB1", "web1-copy", "of-web1.example.bpftape"])
 def test_a_name_of_the_output_that_tells_the_host_is_refused(name: str, recording: Path, out: Path) -> None:
     assert "host's name" in fails(request(recording, out / name), 2, out)
+
+
+def test_a_host_without_its_domain_is_told_by_a_name_too_and_what_only_begins_like_it_is_not(tmp_path: Path, out: Path) -> None:
+    rows = read_rows()
+    rows["recording"][0]["host"] = "db7.example.com"
+    recording = write_recording(tmp_path / "db7.example.com", rows)
+    assert "host's name" in fails(request(recording, out / "copy-of-db7"), 2, out)
+    assert share(request(recording, out / "db77.bpftape")).rows > 0
 
 
 def test_a_key_that_others_can_read_is_refused(recording: Path, out: Path, tmp_path: Path, cli: Cli) -> None:

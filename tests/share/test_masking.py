@@ -130,6 +130,7 @@ def test_names_and_addresses_become_their_pseudonyms() -> None:
     assert MASKER("ssh root@web1") == "ssh root@host-bbbbbbbbbbbbbbbb"
     assert MASKER("web11 vmlinux") == "web11 vmlinux", "short names count where they stand alone"
     assert MASKER("vm") == "host-cccccccccccccccc"
+    assert MASKER("--host vm.internal /srv/vm-data") == "--host host-cccccccccccccccc.internal /srv/host-cccccccccccccccc-data"
     assert MASKER("/srv/checkouts") == "/srv/container-aaaaaaaaaaaaaaaas", "long ones everywhere"
     assert MASKER("--to=10.0.0.5:80") == f"--to={four}:80"
     assert MASKER("http://[2001:DB8:0::1]:80/") == f"http://[{six}]:80/"
@@ -145,6 +146,9 @@ def test_paths_are_hidden_where_names_of_files_are_tokens() -> None:
     hidden = Masker(MADE, {}, hide_paths=True)
     assert hidden("/opt/acme/x.bpftape: No space left on device") == f"{MADE.token(Kind.FILE, '/opt/acme/x.bpftape')}: No space left on device"
     assert hidden("1/2 and/or") == "1/2 and/or"
+    tool = MADE.token(Kind.FILE, ".venv/bin/ruff")
+    assert hidden(".venv/bin/ruff", is_argument=True) == tool, "as programs are called that a relative path names"
+    assert hidden("cd x; .venv/bin/ruff --to=10.0.0.0/8", is_argument=True) == f"cd x; {tool} --to={MADE.network('10.0.0.0/8')}"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from analyzer.packing import pack
 from analyzer.recording import open_recording
 from analyzer.share.pseudonyms import is_token
 from analyzer.share.run import Request, share
@@ -144,6 +145,16 @@ def test_copies_under_one_key_join_and_under_another_do_not(recording: Path, cop
     assert rows(tmp_path / "same", "exec") == rows(copies["standard"], "exec")
     assert {row["comm"] for row in rows(tmp_path / "other", "exec")} & {row["comm"] for row in rows(tmp_path / "same", "exec")} == set()
     assert open_recording(tmp_path / "same").id == open_recording(copies["standard"]).id != open_recording(tmp_path / "other").id
+
+
+def test_a_packed_recording_is_shared_as_its_folder_is(recording: Path, tmp_path: Path, cli: Cli) -> None:
+    packed = pack(recording, tmp_path / "packed.bpftape.zip")
+    for source, output in ((recording, "folder"), (packed, "pack")):
+        done = cli("bpftape", "share", source, "--output", tmp_path / output, "--key", tmp_path / "key", "--policy", "minimal")
+        assert done.returncode == 0, done.stderr
+    files = sorted(str(path.relative_to(tmp_path / "folder")) for path in (tmp_path / "folder").rglob("*") if path.is_file())
+    assert len(files) > 20
+    assert [(tmp_path / "folder" / file).read_bytes() == (tmp_path / "pack" / file).read_bytes() for file in files] == [True] * len(files)
 
 
 def test_strict_has_another_date_but_the_same_time_line(recording: Path, copies: dict[str, Path]) -> None:
