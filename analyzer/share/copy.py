@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Copy:
 
     def __init__(self, folder: Path, recording_id: str, recorder: str, policy: str) -> None:
         self.changed: dict[str, dict[str, int]] = {}
+        self.manifest = folder / MANIFEST
         self._folder = folder
         self._recording_id, self._recorder, self._policy = recording_id, recorder, policy
 
@@ -75,16 +77,22 @@ class Copy:
             counts[column] = counts.get(column, 0) + count
         return file.entry(table.name, name, rows, (min(times), max(times)) if times else None)
 
-    def enter(self, about: dict[str, Any], lines: list[dict[str, Any]]) -> Path:
-        """Write the manifest, which says ``about`` the sharing what was done, and return its path."""
+    def enter(self, about: dict[str, Any], lines: list[dict[str, Any]]) -> None:
+        """Write the manifest, which says ``about`` the sharing what was done."""
         header = {"bpftape_format": FORMAT, "recording_id": self._recording_id, "recorder": self._recorder, "shared": about}
-        path = self._folder / MANIFEST
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            for line in (header, *lines):
-                file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        return path
+        write_manifest(self._folder, [header, *lines])
+
+
+def write_manifest(folder: Path, lines: Iterable[dict[str, Any]]) -> Path:
+    """Write a manifest into ``folder``, durably, and return its path."""
+    path = folder / MANIFEST
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    sync(folder)
+    return path
 
 
 def _span_ns(table: Table, rows: pa.Table) -> list[int]:

@@ -11,7 +11,7 @@ programs stay), a word of the format itself, or an address that is the pseudonym
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from analyzer.share.pages import pages
 from analyzer.share.policy import Policy, Treatment
 from analyzer.share.pseudonyms import Pseudonyms, is_token, packed, without_tokens
 from analyzer.share.sieve import sieve
-from analyzer.share.source import batches, joined, texts, total_bytes
+from analyzer.share.source import batches, joined, segments_of, texts, total_bytes
 from recorder.schema import TABLES, Column, Kind, Table, Type, arrow_schema
 
 # Compressed bytes are random: what is shorter comes up by chance in a large file. In decompressed pages it does not.
@@ -85,24 +85,27 @@ class _Search:
 
 @dataclass(slots=True)
 class Check:
-    """One check of the copy of a recording. ``metadata`` is what each file's key-value metadata must be, for a table."""
+    """One check of the copies of one recording, or of the parts of a merged one.
 
-    recording: Recording
+    ``metadata`` is what each file's key-value metadata must be, by the id of its copy, and for a table.
+    """
+
+    recordings: Sequence[Recording]
     policy: Policy
     pseudonyms: Pseudonyms
-    metadata: Callable[[str], dict[str, str]]
+    metadata: Mapping[str, Callable[[str], dict[str, str]]]
     suspects: set[Suspect] = field(default_factory=set)
     is_formed: bool = False
     """All values were held to the form that they must have, which takes no originals: once is enough."""
 
-    def run(self, copy: Recording, manifest: Path) -> None:
-        """Raise AnalyzerError, naming the column, if the copy is not fit to be handed out."""
-        for lot in self._lots(copy, manifest):
+    def run(self, copies: Sequence[Recording], manifests: Sequence[Path]) -> None:
+        """Raise AnalyzerError, naming the column, if the copies are not fit to be handed out."""
+        for lot in self._lots(copies, manifests):
             search = _Search(lot)
-            self.suspects.update(search.within(manifest.read_bytes(), manifest.name))
-            segments = [segment for found in copy.tables.values() for segment in found]
-            with progress("checking", total_bytes(copy)) as advance:
-                self.suspects.update(*each(partial(self._segment, copy, search), segments, advance, MOST_AT_ONCE))
+            for manifest in manifests:
+                self.suspects.update(search.within(manifest.read_bytes(), manifest.name))
+            with progress("checking", sum(map(total_bytes, copies))) as advance:
+                self.suspects.update(*each(partial(self._segment, search), segments_of(copies), advance, MOST_AT_ONCE))
             self.is_formed = True
             if len(self.suspects) > _SUSPECTS:
                 break
@@ -110,18 +113,19 @@ class Check:
         if leaks:
             raise _leak(min(leaks, key=lambda leak: (-len(leak.text), leak.place, leak.origin)), len(leaks))
 
-    def _lots(self, copy: Recording, manifest: Path) -> Iterable[Originals]:
+    def _lots(self, copies: Sequence[Recording], manifests: Sequence[Path]) -> Iterable[Originals]:
         """Return what is to be searched for: all originals, or where these are too many for one search those that may be there."""
-        first = next(originals(self.recording, self.policy))
+        first = next(originals(self.recordings, self.policy))
         if not first.is_full:
             return [first]
         try:
-            made = sieve(self.recording, self.policy, copy, manifest.read_bytes())
+            made = sieve(self.recordings, self.policy, copies, b"".join(manifest.read_bytes() for manifest in manifests))
         except ValueError as error:
-            raise _wrong(copy.path.name, f"bytes that cannot be read ({error})") from None
-        return originals(self.recording, self.policy, made.left)
+            raise _wrong("the copy", f"bytes that cannot be read ({error})") from None
+        return originals(self.recordings, self.policy, made.left)
 
-    def _segment(self, copy: Recording, search: _Search, segment: Segment, advance: Advance) -> set[Suspect]:
+    def _segment(self, search: _Search, item: tuple[Recording, Segment], advance: Advance) -> set[Suspect]:
+        copy, segment = item
         table = TABLES[segment.table]
         columns = {column.name: column for column in table.columns if column.type in TEXT_TYPES}
         found: set[Suspect] = set()
@@ -134,7 +138,7 @@ class Check:
         place = f"{segment.table}/{segment.path.name}"
         found.update(search.within(data, place, _IN_COMPRESSED_BYTES))
         with pq.ParquetFile(segment.path) as file:
-            self._metadata(file, table, place)
+            self._metadata(file, copy, table, place)
             found.update(self._statistics(file, search, table, columns))
             try:
                 for page in pages(file, data):
@@ -174,9 +178,9 @@ class Check:
                     column = columns[chunk.path_in_schema.partition(".")[0]]
                     yield from self._values(search, table, column, [chunk.statistics.min, chunk.statistics.max])
 
-    def _metadata(self, file: pq.ParquetFile, table: Table, place: str) -> None:
+    def _metadata(self, file: pq.ParquetFile, copy: Recording, table: Table, place: str) -> None:
         found = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items() if key != b"ARROW:schema"}
-        if found != self.metadata(table.name):
+        if found != self.metadata[copy.id](table.name):
             raise _wrong(place, "key-value metadata that is not its own")
         if _described(file.schema_arrow) != _described(arrow_schema(table)):
             raise _wrong(place, "a schema that is not its own")
@@ -185,12 +189,12 @@ class Check:
         """Return the suspects that are in the copy for no other reason."""
         left = {suspect.text for suspect in self.suspects} - _format_words()
         if left:
-            for kind, values in kept(self.recording, self.policy):
+            for kind, values in kept(self.recordings, self.policy):
                 left.difference_update(values)
                 if kind is Kind.PLAIN:
                     left.difference_update(*map(_words, values))
         if any(suspect.kind is Kind.ADDRESS and suspect.text in left for suspect in self.suspects):
-            for values in addresses(self.recording, self.policy):
+            for values in addresses(self.recordings, self.policy):
                 pairs = zip(values, self.pseudonyms.addresses(values), strict=True)
                 left.difference_update(new for old, new in pairs if new != old)
         return {suspect for suspect in self.suspects if suspect.text in left}

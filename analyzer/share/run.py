@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,18 @@ from pathlib import Path
 from analyzer.beside import beside
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.progress import progress
-from analyzer.recording import Recording, open_recording
+from analyzer.recording import Recording, open_parts
 from analyzer.share import key as keys
 from analyzer.share.columns import Columns
 from analyzer.share.copy import Copy
 from analyzer.share.leaks import Check
 from analyzer.share.masking import Masker
+from analyzer.share.merged import enter_merged
 from analyzer.share.originals import distinct_hosts, names
 from analyzer.share.policy import Policy, Treatment, load
 from analyzer.share.pseudonyms import Pseudonyms
 from analyzer.share.source import batches, total_bytes
-from analyzer.share.summary import Summary, about, changes, left_out
+from analyzer.share.summary import Change, Summary, about, changes, left_out
 from analyzer.version import version
 from recorder.schema import SUFFIX, TABLES, Kind
 
@@ -49,12 +51,12 @@ def share(request: Request) -> Summary:
     """
     policy = load(request.policy)
     key = keys.read_key(request.key) if request.key else None
-    recording = open_recording(request.recording)
-    _check_output(request.output, recording, policy)
+    recordings = open_parts(request.recording)
+    _check_output(request.output, recordings, policy)
     if request.dry_run:
-        counts = _counts(recording, policy)
+        counts = [_counts(recording, policy) for recording in recordings]
         where = _FORGOTTEN if request.key is None else f"{request.key}{'' if key else ', which would be made'}"
-        return Summary(recording, policy, _rows(recording), changes(recording, policy, counts), left_out(recording), where, None)
+        return _summary(request, recordings, policy, changes(recordings, policy, counts), where, None)
     is_made = request.key is not None and key is None
     if request.key is None:
         key = keys.random_key()
@@ -62,7 +64,7 @@ def share(request: Request) -> Summary:
         key = keys.make_key(request.key)
     assert key is not None
     try:
-        return _made(request, recording, policy, key, is_made)
+        return _made(request, recordings, policy, key, is_made)
     except BaseException as error:
         if is_made and request.key:  # it was never used
             with suppress(OSError):
@@ -74,34 +76,47 @@ def share(request: Request) -> Summary:
         raise
 
 
-def _made(request: Request, recording: Recording, policy: Policy, key: bytes, is_key_new: bool) -> Summary:
+def _made(request: Request, recordings: Sequence[Recording], policy: Policy, key: bytes, is_key_new: bool) -> Summary:
     pseudonyms = Pseudonyms(key)
-    columns = Columns(policy, pseudonyms, _masker(recording, policy, pseudonyms))
-    rows = _rows(recording)
+    columns = Columns(policy, pseudonyms, _masker(recordings, policy, pseudonyms))
     with beside(request.output) as folder:
-        copy = Copy(folder, pseudonyms.recording_id(recording.id), f"bpftape {version()}", policy.name)
-        with progress("sharing", total_bytes(recording)) as advance:
-            lines = copy.fill(recording, columns, advance)
-        changed = changes(recording, policy, copy.changed)
-        manifest = copy.enter(about(policy, changed, left_out(recording)), lines)
-        made = open_recording(folder)
-        Check(recording, policy, pseudonyms, copy.metadata).run(made, manifest)
+        copies = {pseudonyms.recording_id(recording.id): _copied(recording, columns, policy, pseudonyms, folder) for recording in recordings}
+        manifests = [copy.manifest for copy in copies.values()]
+        if recordings[0].place:
+            manifests.append(enter_merged(folder, recordings, policy, pseudonyms))
+        Check(recordings, policy, pseudonyms, {number: copy.metadata for number, copy in copies.items()}).run(open_parts(folder), manifests)
+    changed = changes(recordings, policy, [copy.changed for copy in copies.values()])
     where = _FORGOTTEN if request.key is None else f"{request.key}{' (new; keep it to yourself)' if is_key_new else ''}"
-    return Summary(recording, policy, rows, changed, left_out(recording), where, str(request.output))
+    return _summary(request, recordings, policy, changed, where, str(request.output))
 
 
-def _masker(recording: Recording, policy: Policy, pseudonyms: Pseudonyms) -> Masker:
+def _copied(recording: Recording, columns: Columns, policy: Policy, pseudonyms: Pseudonyms, folder: Path) -> Copy:
+    """Make the copy of one recording in ``folder``, or where parts of merged ones are below that."""
+    place = folder / recording.place.folder if recording.place else folder
+    place.mkdir(0o700, parents=True, exist_ok=True)
+    copy = Copy(place, pseudonyms.recording_id(recording.id), f"bpftape {version()}", policy.name)
+    with progress("sharing", total_bytes(recording)) as advance:
+        lines = copy.fill(recording, columns, advance)
+    copy.enter(about(policy, changes([recording], policy, [copy.changed]), left_out([recording])), lines)
+    return copy
+
+
+def _summary(request: Request, recordings: Sequence[Recording], policy: Policy, changed: tuple[Change, ...], key: str, output: str | None) -> Summary:
+    return Summary(request.recording, policy, sum(map(_rows, recordings)), changed, left_out(recordings), key, output)
+
+
+def _masker(recordings: Sequence[Recording], policy: Policy, pseudonyms: Pseudonyms) -> Masker:
     treatments = {*policy.kinds.values(), *policy.columns.values()}
     found: dict[str, str] = {}
     if Treatment.MASK in treatments:
-        for kind, name in names(recording, policy):
+        for kind, name in names(recordings, policy):
             if len(found) >= _MOST_NAMES:
                 break
             found.setdefault(name, pseudonyms.token(kind, name))
     return Masker(pseudonyms, found, policy.kinds[Kind.FILE] in (Treatment.TOKEN, Treatment.DROP))
 
 
-def _check_output(output: Path, recording: Recording, policy: Policy) -> None:
+def _check_output(output: Path, recordings: Sequence[Recording], policy: Policy) -> None:
     """Raise AnalyzerError where the output is there already, or its name says what the policy hides."""
     if os.path.lexists(output):
         raise AnalyzerError(f"{output} exists.", "Name another place: nothing is overwritten.", Exit.OUTPUT)
@@ -109,7 +124,7 @@ def _check_output(output: Path, recording: Recording, policy: Policy) -> None:
         raise AnalyzerError(f"{output.absolute().parent} is no folder.", "Make it first, or name another place.", Exit.OUTPUT)
     if policy.kinds[Kind.HOST] is Treatment.KEEP:
         return
-    for host in distinct_hosts(recording):
+    for host in distinct_hosts(recordings):
         # Also without its domain: web1-copy tells as much as web1.example.com does.
         if any(_is_word(name, output.name.removesuffix(SUFFIX)) for name in (host, host.partition(".")[0])):
             raise AnalyzerError("The output's name has the host's name in it, which is not to be handed out.", "Call it something else.")

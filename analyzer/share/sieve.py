@@ -19,11 +19,11 @@ from analyzer.progress import Advance, progress
 from analyzer.recording import Recording
 from analyzer.share.copy import MOST_AT_ONCE
 from analyzer.share.masking import ANYWHERE
-from analyzer.share.originals import TEXT_TYPES, hidden
+from analyzer.share.originals import TEXT_TYPES, hidden, in_manifests
 from analyzer.share.pages import pages
 from analyzer.share.policy import Policy, Treatment
 from analyzer.share.pseudonyms import is_token, without_tokens
-from analyzer.share.source import batches, joined, texts, total_bytes
+from analyzer.share.source import batches, joined, segments_of, texts, total_bytes
 from recorder.schema import TABLES, Kind
 
 # Six bytes: as many as the shortest original has that is looked for in the middle of something.
@@ -127,16 +127,16 @@ def _tails(texts: Sequence[str]) -> tuple[npt.NDArray[np.bool_], Tails]:
     return is_long, np.frombuffer(data, "<u8")
 
 
-def sieve(recording: Recording, policy: Policy, copy: Recording, manifest: bytes) -> Sieve:
-    """Read all originals of ``recording`` and all of ``copy``, and return what tells the ones that may be in it from the others."""
+def sieve(recordings: Sequence[Recording], policy: Policy, copies: Sequence[Recording], manifests: bytes) -> Sieve:
+    """Read all originals of ``recordings`` and all of ``copies``, and return what tells the ones that may be in it from the others."""
     made = Sieve()
-    made.expect(Kind.ID, [recording.id])
-    for _, kind, values in hidden(recording, policy):
+    for kind, text in in_manifests(recordings, policy):
+        made.expect(kind, [text])
+    for _, kind, values in hidden(recordings, policy):
         made.expect(kind, values)
-    made.found(made.search(manifest), np.zeros(0, np.uint64))
-    segments = [segment for found in copy.tables.values() for segment in found]
-    with progress("sieving", total_bytes(copy)) as advance:
-        for found in each(lambda segment, advance: _searched(made, policy, copy, segment, advance), segments, advance, MOST_AT_ONCE):
+    made.found(made.search(manifests), np.zeros(0, np.uint64))
+    with progress("sieving", sum(map(total_bytes, copies))) as advance:
+        for found in each(lambda item, advance: _searched(made, policy, *item, advance), segments_of(copies), advance, MOST_AT_ONCE):
             made.found(*found)
     return made
 

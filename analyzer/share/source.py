@@ -32,6 +32,11 @@ def total_bytes(recording: Recording) -> int:
     return sum(segment.bytes for segments in recording.tables.values() for segment in segments)
 
 
+def segments_of(recordings: Sequence[Recording]) -> list[tuple[Recording, Segment]]:
+    """Return all segments of recordings."""
+    return [(recording, segment) for recording in recordings for segments in recording.tables.values() for segment in segments]
+
+
 def batches(recording: Recording, segment: Segment, table: Table, names: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """Yield the rows of a segment: the columns of ``table`` that it has, or of these ``names``; what others it has is left out.
 

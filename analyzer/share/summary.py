@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from analyzer.recording import Recording
@@ -26,7 +27,7 @@ class Change:
 class Summary:
     """What was, or would be, shared. ``left_out`` names tables that this version does not know; ``output`` is None when nothing was written."""
 
-    recording: Recording
+    recording: Path
     policy: Policy
     rows: int
     changes: tuple[Change, ...]
@@ -35,20 +36,21 @@ class Summary:
     output: str | None
 
 
-def changes(recording: Recording, policy: Policy, counts: Mapping[str, Mapping[str, int]]) -> tuple[Change, ...]:
-    """Return what a policy changes in the tables that a recording has; ``counts`` has the values, by table and column."""
+def changes(recordings: Sequence[Recording], policy: Policy, counts: Sequence[Mapping[str, Mapping[str, int]]]) -> tuple[Change, ...]:
+    """Return what a policy changes in the tables that recordings have; ``counts`` has the values of each, by table and column."""
     found = []
     for table in TABLES.values():
-        for column in table.columns if table.name in recording.tables else ():
+        for column in table.columns if any(table.name in recording.tables for recording in recordings) else ():
             treatment = policy.treatment(table, column)
             if treatment is not Treatment.KEEP:
-                found.append(Change(table.name, column, treatment, counts.get(table.name, {}).get(column.name, 0)))
+                values = sum(each.get(table.name, {}).get(column.name, 0) for each in counts)
+                found.append(Change(table.name, column, treatment, values))
     return tuple(found)
 
 
-def left_out(recording: Recording) -> tuple[str, ...]:
-    """Return the tables of a recording that are not copied, since nobody knows what is in them."""
-    return tuple(sorted(set(recording.tables) - set(TABLES)))
+def left_out(recordings: Sequence[Recording]) -> tuple[str, ...]:
+    """Return the tables of recordings that are not copied, since nobody knows what is in them."""
+    return tuple(sorted({table for recording in recordings for table in recording.tables} - set(TABLES)))
 
 
 def about(policy: Policy, changed: tuple[Change, ...], missing: tuple[str, ...]) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def about(policy: Policy, changed: tuple[Change, ...], missing: tuple[str, ...])
 def as_json(summary: Summary) -> dict[str, Any]:
     """Return ``summary`` as what JSON has."""
     return {
-        "recording": str(summary.recording.path),
+        "recording": str(summary.recording),
         "output": summary.output,
         "rows": summary.rows,
         "key": summary.key,

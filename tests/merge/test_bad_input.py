@@ -209,14 +209,6 @@ def test_a_host_s_name_becomes_no_sql(tmp_path: Path) -> None:
             assert sandbox.rows("SELECT DISTINCT host FROM probe ORDER BY host", ["probe"]) == [("web1",), (name,)]
 
 
-def test_a_verb_for_one_recording_says_what_to_type(two: list[Path], tmp_path: Path) -> None:
-    assert verb("merge", *two, "-o", tmp_path / "out").returncode == 0
-    done = verb("share", tmp_path / "out", "-o", tmp_path / "copy")
-    assert done.returncode == 2
-    assert "is merged of several recordings" in done.stderr
-    assert f"bpftape info {tmp_path / 'out'}" in done.stderr
-
-
 def test_recover_says_that_it_is_for_a_part(two: list[Path], tmp_path: Path) -> None:
     from analyzer.errors import AnalyzerError
     from recorder.recover import recover
