@@ -124,12 +124,23 @@ oriented AS (
     FROM ends e
     WHERE e.direction = 'inbound'
 ),
+-- Where a server's end was seen. All other ends of clients, which are most where a host talks to others, need not be held against any.
+answered AS (
+    SELECT daddr AS client_addr, dport AS client_port, saddr AS server_addr, sport AS server_port FROM tcp_accept
+    UNION
+    SELECT daddr AS client_addr, dport AS client_port, saddr AS server_addr, sport AS server_port FROM tcp_socket WHERE direction = 'inbound'
+    UNION
+    SELECT daddr AS client_addr, dport AS client_port, saddr AS server_addr, sport AS server_port FROM tcp_close WHERE direction = 'inbound'
+),
 labelled AS (
     SELECT
         o.recording_id, o.is_local, o.zone, o.server_zone, o.side, o.client_addr, o.client_port, o.server_addr, o.server_port, o.comm, o.latency_ns,
         o.began_ns, o.seen_ns, o.number, o.bytes_sent, o.bytes_received,
-        CASE WHEN o.pid_ns_level > 0 OR c.container_id IS NOT NULL THEN coalesce(c.label, concat('pid_ns ', o.pid_ns)) END AS container
+        CASE WHEN o.pid_ns_level > 0 OR c.container_id IS NOT NULL THEN coalesce(c.label, concat('pid_ns ', o.pid_ns)) END AS container,
+        CASE WHEN o.side = 0 AND a.server_port IS NULL THEN 1 ELSE 0 END AS is_alone
     FROM oriented o
+    LEFT JOIN answered a
+        ON a.client_addr = o.client_addr AND a.client_port = o.client_port AND a.server_addr = o.server_addr AND a.server_port = o.server_port
     LEFT JOIN contexts c ON c.recording_id = o.recording_id AND c.cgroup_id = o.cgroup_id AND c.pid_ns = o.pid_ns AND c.latest = 1
 ),
 -- The server's end belongs to the last connect before it. Without one the client is on another machine, and each end is a connection of its own.
@@ -142,6 +153,7 @@ paired AS (
             ROWS UNBOUNDED PRECEDING
         ) AS pair
     FROM labelled
+    WHERE is_alone = 0
 ),
 pairs AS (
     SELECT
@@ -202,6 +214,14 @@ attempts AS (
         recording_id, timeline_id, is_local, server_zone, client_addr, server_addr, server_port, client, client_container, server, server_container,
         client_host, server_host, latency_ns, bytes_sent, bytes_received, 1 AS connected
     FROM joined
+    UNION ALL
+    SELECT
+        a.recording_id, coalesce(l.timeline_id, a.recording_id) AS timeline_id, a.is_local, a.server_zone, a.client_addr, a.server_addr, a.server_port,
+        a.comm AS client, a.container AS client_container, NULL AS server, NULL AS server_container, l.host AS client_host, NULL AS server_host,
+        a.latency_ns, a.bytes_sent, a.bytes_received, 1 AS connected
+    FROM labelled a
+    LEFT JOIN places l ON l.recording_id = a.recording_id
+    WHERE a.is_alone = 1
     UNION ALL
     SELECT
         t.recording_id, coalesce(l.timeline_id, t.recording_id) AS timeline_id, CASE WHEN t.daddr_scope = 'loopback' THEN 1 ELSE 0 END AS is_local,
