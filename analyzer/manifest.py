@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.merged import Part, merged
@@ -16,6 +16,7 @@ from recorder.schema import FORMAT, MANIFEST
 # Paths and ids in a manifest are a stranger's: these patterns are all that is accepted of them.
 SEGMENT_PATH = re.compile(r"([a-z][a-z0-9_]{0,62})/[0-9]{1,12}\.parquet")
 RECORDING_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_LAST_FORMAT = 1_000_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -118,7 +119,7 @@ def damaged(shown: Path, what: str, hint: str = "") -> AnalyzerError:
 def _header(shown: Path, line: bytes) -> dict[str, Any]:
     header = json_object(line)
     version = header.get("bpftape_format") if header else None
-    if header is None or not isinstance(version, int) or isinstance(version, bool) or version < 1:
+    if header is None or not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= _LAST_FORMAT:
         raise AnalyzerError(f"{shown} is not a recording: the first line of its {MANIFEST} is not bpftape's.", code=Exit.RECORDING)
     if version > FORMAT:
         raise AnalyzerError(
@@ -128,7 +129,7 @@ def _header(shown: Path, line: bytes) -> dict[str, Any]:
         )
     recording_id = header.get("recording_id")
     if not isinstance(recording_id, str) or not RECORDING_ID.fullmatch(recording_id):
-        raise damaged(shown, f"its {MANIFEST} has no usable recording_id")
+        raise damaged(shown, f"its {MANIFEST} has no usable recording_id", f"A manifest that is lost can be made again: bpftape recover {shown}")
     return header
 
 
@@ -139,10 +140,14 @@ def _segment(where: Path, entry: dict[str, Any] | None) -> tuple[Segment | None,
     if entry is None or name is None or match is None or entry.get("table") != match[1]:
         return None, "does not name a segment"
     rows, size, sha256 = entry.get("rows"), entry.get("bytes"), entry.get("sha256")
-    if not isinstance(rows, int) or not isinstance(size, int) or not isinstance(entry.get("replaces", []), list):
+    if not _is_count(rows) or not _is_count(size) or not isinstance(entry.get("replaces", []), list):
         return None, "is not a segment's"
     whole = sha256 if isinstance(sha256, str) and _SHA256.fullmatch(sha256) else None
     return Segment(match[1], where / name, rows, size, whole, _time(entry.get("first_ts_ns")), _time(entry.get("last_ts_ns"))), ""
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
 def _time(value: object) -> int | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer.cut import WHOLE
-from analyzer.errors import AnalyzerError
+from analyzer.errors import AnalyzerError, Exit
 from analyzer.lines import DETAILS, header, line, loss_line
 from analyzer.merged import notes
 from analyzer.output import open_output
@@ -120,6 +120,8 @@ def _statements(sandbox: Sandbox, tables: Sequence[str], where: str | None) -> d
             sandbox.execute(statement, "--where", {"from_ns": 0, "to_ns": 0})
             statements[table] = statement
         except AnalyzerError as error:
+            if where is None or error.code is not Exit.USAGE:  # then it is no condition's fault
+                raise
             refused[table] = error
     if not statements:
         raise next(iter(refused.values()))

@@ -157,7 +157,8 @@ def _header(store: FolderStore) -> bytes | None:
 def _manifest_note(manifest: Manifest, rebuilt: bool) -> str:
     if rebuilt:
         return "made anew from what the segments say of themselves"
-    parts = [f"{len(manifest.faults)} lines that name no segment"] if manifest.faults else []
+    count = len(manifest.faults)
+    parts = [f"{count} lines that name no segment" if count > 1 else "a line that names no segment"] if count else []
     parts += ["a last line that was cut off"] if manifest.torn else []
     return f"written anew without {' and '.join(parts)}" if parts else ""
 

@@ -108,6 +108,9 @@ class ReopenedFolder:
         return kept
 
     def _keep(self) -> str | None:
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.stat(MANIFEST, dir_fd=self.fd, follow_symlinks=False).st_mode):
+                return None  # a link or a pipe has no text to keep
         for number in range(1_000):
             name = f"{MANIFEST}.{number}"
             try:

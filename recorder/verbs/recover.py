@@ -32,7 +32,7 @@ def recover(
     from recorder.recover_text import as_json, as_text
     from recorder.schema import MANIFEST
 
-    confine([recording], [recording / MANIFEST])
+    confine([recording], [recording / f"{MANIFEST}.tmp"])
     with progress("recovering", total_bytes(recording)) as advance:
         done = run(recording, advance)
     tell(json, lambda: as_json(done), lambda: as_text(done))

@@ -140,3 +140,12 @@ def test_long_recordings_are_read_in_stretches(tmp_path: Path, monkeypatch: pyte
         lines = [replay._text(table, row, False) for _, table, row in replay._events(sandbox, statements)]
     assert sorted(lines) == sorted(whole.splitlines()[1:])
     assert tmp_path.is_dir()
+
+
+def test_a_table_that_is_damaged_is_not_left_out(tmp_path: Path) -> None:
+    damaged = write_recording(tmp_path / "x.bpftape", ROWS)
+    segment = damaged / "exec" / "000000.parquet"
+    segment.write_bytes(bytes(segment.stat().st_size))
+    for words in ((), ("--where", "pid > 0")):
+        done = verb(damaged, "--speed", "max", *words)
+        assert "is damaged" in error_of(done, 65)

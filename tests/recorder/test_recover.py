@@ -17,7 +17,7 @@ import pytest
 
 from recorder.folder import RESERVE, RecordingFolder
 from recorder.schema import FORMAT, MANIFEST, TABLES
-from tests.analyzer.conftest import error_of
+from tests.analyzer.conftest import error_of, run
 from tests.analyzer.test_recording import BAD, change_header, manifest, rewrite
 from tests.analyzer.verbs import verb
 from tests.rows import read_rows, write_recording
@@ -151,20 +151,26 @@ def test_a_line_of_rubbish_is_left_out_and_its_segment_is_taken_in(folder: Path)
     lost_path = json.loads(lines[3])["path"]
     lines[3] = b"\0" * len(lines[3].rstrip()) + b"\n"
     (folder / MANIFEST).write_bytes(b"".join(lines))
-    assert recover(folder)["taken_in"] == [lost_path]
+    done = recover(folder)
+    assert done["taken_in"] == [lost_path]
+    assert "written anew without a line that names no segment" in done["manifest"]
     assert (folder / f"{MANIFEST}.0").read_bytes() == b"".join(lines)
 
 
-@pytest.mark.parametrize("harm", ["empty", "missing", "zeros"])
+@pytest.mark.parametrize("harm", ["empty", "missing", "zeros", "a link", "a pipe"])
 def test_a_lost_manifest_is_made_anew_from_what_the_segments_say(folder: Path, harm: str) -> None:
     lines = manifest(folder)
-    if harm == "missing":
+    if harm in ("missing", "a link", "a pipe"):
         (folder / MANIFEST).unlink()
-        (folder / MANIFEST).symlink_to("/nonexistent")  # is no manifest either
-        (folder / MANIFEST).unlink()
-    else:
+    if harm == "a link":
+        (folder / MANIFEST).symlink_to("/etc/passwd")
+    elif harm == "a pipe":
+        os.mkfifo(folder / MANIFEST)
+    elif harm != "missing":
         (folder / MANIFEST).write_bytes(b"" if harm == "empty" else bytes(5_000))
-    done = json.loads(verb("recover", "--json", folder).stdout)
+    ended = run("recorder.bpftape", "recover", "--json", folder)  # confined, as a user's is
+    assert ended.returncode == 0, ended.stderr
+    done = json.loads(ended.stdout)
     assert "made anew" in done["manifest"]
     assert manifest(folder)[0] == lines[0]
     assert sorted(manifest(folder)[1:], key=str) == sorted(({**line} for line in lines[1:]), key=str)
