@@ -15,6 +15,7 @@ run|test|bench|guest python3 python3 python3 python
 run|test|bench|guest venv python3-venv python3 python
 run|test|bench|guest bcc python3-bpfcc python3-bcc python-bcc
 test|bench|guest strace strace strace strace
+test|bench|guest perf linux-perf perf perf
 test|bench bpftool bpftool bpftool bpf
 test-install|vm-test debootstrap debootstrap debootstrap debootstrap
 vm-test /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring debian-archive-keyring

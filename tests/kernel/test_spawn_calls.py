@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.kernel.harness import Recording, program, recorder, run_program
+from tests.kernel.witness import strace, strace_log
 
 # linux/sched.h
-FLAGS = {
-    "CLONE_VM": 0x100,
-    "CLONE_FS": 0x200,
-    "CLONE_FILES": 0x400,
-    "CLONE_SIGHAND": 0x800,
-    "CLONE_VFORK": 0x4000,
-    "CLONE_THREAD": 0x10000,
-    "CLONE_SYSVSEM": 0x40000,
-    "CLONE_SETTLS": 0x80000,
-    "CLONE_PARENT_SETTID": 0x100000,
-    "CLONE_CHILD_CLEARTID": 0x200000,
-    "CLONE_CHILD_SETTID": 0x1000000,
-    "CLONE_CLEAR_SIGHAND": 0x1_0000_0000,
-}
+FLAGS = {"CLONE_VM": 0x100, "CLONE_FS": 0x200, "CLONE_VFORK": 0x4000, "CLONE_CLEAR_SIGHAND": 0x1_0000_0000}
 VFORK = FLAGS["CLONE_VFORK"] | FLAGS["CLONE_VM"]
-
-_CALL = re.compile(r"^(?P<name>fork|vfork|clone|clone3)\((?:.*?flags=(?P<flags>[\w|]+))?.* = (?P<task>\d+)$")
 
 
 @dataclass(frozen=True)
@@ -41,35 +25,18 @@ class Workload:
     parent: int
 
 
-def read_strace(text: str) -> tuple[int, dict[int, tuple[str, int]]]:
-    """Return the first process of a log of strace -f, and (system call, flags) by task made."""
-    seen: dict[int, tuple[str, int]] = {}
-    begun: dict[str, str] = {}
-    for line in text.splitlines():
-        task, call = line.split(None, 1)
-        if call.endswith("<unfinished ...>"):
-            begun[task] = call.removesuffix("<unfinished ...>")
-            continue
-        if "resumed>" in call:
-            call = begun.pop(task) + call.partition("resumed>")[2]
-        if match := _CALL.match(call):
-            words = {"vfork": "CLONE_VFORK|CLONE_VM", "fork": ""}.get(match["name"], match["flags"] or "")
-            flags = sum(FLAGS[word] for word in words.split("|") if word not in ("", "0", "SIGCHLD"))
-            seen[int(match["task"])] = match["name"], flags
-    return int(text.split(None, 1)[0]), seen
-
-
 @pytest.fixture(scope="module")
 def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
     folder = tmp_path_factory.mktemp("spawn_calls")
     log = folder / "strace"
     with recorder(folder / "r.bpftape") as running:
-        traced = run_program(["/usr/bin/env", "strace", "-f", "-qq", "-e", "trace=process", "-o", str(log), *program("spawn_calls")])
+        traced = run_program([*strace_log.COMMAND, "-o", str(log), *program("spawn_calls")])
         assert traced.status == 0, "strace did not run to its end"
         recording = running.stop()
-    parent, seen = read_strace(Path(log).read_text())
+    tasks = strace.made(strace_log.read(log))
+    seen = {task.child_tid: (task.call, task.flags) for task in tasks}
     made = {call: int(task) for call, task in (line.rsplit(" ", 1) for line in traced.output.splitlines())}
-    return Workload(recording, made, seen, parent)
+    return Workload(recording, made, seen, tasks[0].parent.tid)
 
 
 def test_strace_and_the_program_agree_on_what_was_made(workload: Workload) -> None:
