@@ -89,6 +89,12 @@ BPF_TABLE("lru_hash", u64, u8, told, 4096);
 /* Processes that have such sockets, or had: only their calls of connect(2) that succeed are looked at, since some of these take an attempt back. */
 BPF_TABLE("lru_hash", u32, u8, told_processes, 1024);
 
+/*
+ * The peer's ports of connections that ended before somebody had accepted them, by socket. The hook comes before the socket's state is CLOSE, so who accepts
+ * it at this moment would take it for an open one that is not known yet.
+ */
+BPF_TABLE("lru_hash", u64, u16, ended_unaccepted, 4096);
+
 struct tcp_connect_event {
 	EVENT_COMMON
 	u64 syn_ns;
@@ -584,10 +590,14 @@ static __always_inline int closed(struct sock *sk, int old_state)
 		connection->phase = PHASE_OPEN;
 	}
 	if (connection && old_state != TCP_LISTEN) {
+		if (!connection->family) { /* nobody has accepted it */
+			u16 dport = __builtin_bswap16(READ(sk, __sk_common.skc_dport));
+
+			ended_unaccepted.update(&key, &dport);
 #ifndef FILTERS_TASKS
-		if (!connection->family) /* nobody has accepted it */
 			fill_unowned(connection, sk, true);
 #endif
+		}
 		if (connection->family && ends_wanted(ENDPOINTS_OF(connection), connection->direction))
 			submit_close(sk, connection);
 	}
@@ -907,8 +917,12 @@ int on_sys_exit_accept(struct syscall_exit *ctx)
 	if (connection) {
 		accepted.since_ns = connection->since_ns;
 		__builtin_memcpy(connection, &accepted, sizeof(accepted));
-	} else if (!is_closed && sockets.update(&key, &accepted)) {
-		count_end_lost();
+	} else if (!is_closed) {
+		u16 *dport = ended_unaccepted.lookup(&key);
+
+		is_closed = dport && *dport == accepted.dport;
+		if (!is_closed && sockets.update(&key, &accepted))
+			count_end_lost();
 	}
 	event = tcp_accept_ring.ringbuf_reserve(sizeof(*event));
 	if (!event)

@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from errno import ECONNRESET
+from pathlib import Path
 
 import pytest
 
-from tests.kernel.harness import Recording, Row, recorder
+from tests.kernel.harness import Recording, Row, launched, program, recorder
 from tests.kernel.net import Namespace, Program, assert_complete, namespace, of, only, tcp_program
 
 WORKERS, CLIENTS = 5, 83
 SHARED, OWN = 5400, 5401
+RESETS = 3_000
 # Those who connect to the second port, each before it is accepted.
 ONES = ("127.0.0.1", "::1")
 
@@ -106,3 +108,19 @@ def test_the_ends_of_accepted_connections_are_of_who_took_them(accepted: Accepte
         (row["dport"], row["pid"], "inbound") for row in accepted.taken
     )
     assert {row["net_ns"] for row in rows} == {accepted.namespace.inode}
+
+
+@pytest.mark.parametrize("options", [(), ("--follow-children",)])
+def test_a_connection_that_is_reset_while_it_is_accepted_has_ended_before_or_its_end_has_its_task(options: tuple[str, ...], tmp_path: Path) -> None:
+    command = program("resets", RESETS)
+    with namespace() as place, launched(tmp_path / "r.bpftape", "--tracers", "tcp", *options, command=place.inside(*command)) as running:
+        assert running.await_end() == 0, running.said()
+        recording, net_ns = Recording(running.path), place.inode
+    accepts = recording.rows("tcp_accept", net_ns=net_ns)
+    ends = recording.rows("tcp_close", net_ns=net_ns, direction="inbound")
+    assert len(accepts) == RESETS
+    assert len(accepts) > sum(row["is_closed"] for row in accepts) > 0, "both happen"
+    owned = Counter((row["dport"], row["pid"]) for row in ends if row["pid"])
+    assert owned == Counter((row["dport"], row["pid"]) for row in accepts if not row["is_closed"])
+    assert len(ends) == (owned.total() if options else RESETS)
+    assert recording.lost("tcp_close") == 0
