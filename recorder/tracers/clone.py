@@ -107,12 +107,12 @@ def _exe(block: Block) -> pa.Array:
 def _cmdline(block: Block) -> pa.Array:
     import pyarrow as pa
 
-    def words(pid: int) -> list[str] | None:
-        text = _read(pid, "cmdline")
-        # The last NUL ends the last argument; without it the arguments were cut off, or overwritten by the process.
-        return text.removesuffix(b"\0").decode("utf-8", "replace").split("\0") if text else None
+    from recorder.cmdlines import command_lines
 
-    return pa.array([words(int(pid)) for pid in block["pid"]], pa.list_(pa.string()))
+    texts = command_lines([int(pid) for pid in block["pid"]] if _proc() else [], PROC_BYTES) or [None] * len(block)
+    # The last NUL ends the last argument; without it the arguments were cut off, or overwritten by the process.
+    words = [text.removesuffix(b"\0").decode("utf-8", "replace").split("\0") if text else None for text in texts]
+    return pa.array(words, pa.list_(pa.string()))
 
 
 def _not_recorded(block: Block) -> pa.Array:

@@ -84,6 +84,21 @@ def test_a_recorder_that_gets_hardly_any_cpu_counts_what_it_loses(tmp_path: Path
     assert recording.about()["clean_end"]
 
 
+def test_a_process_whose_arguments_cannot_be_read_holds_nobody_up(tmp_path: Path) -> None:
+    # As one does that waits for a dead file server with its memory locked, and makes ps(1) hang. What hangs here is a pipe in the place of the file.
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with Spawner() as stuck, Spawner() as spawner:
+        hidden = ["unshare", "--mount", "/bin/sh", "-c", f'mount --bind "{pipe}" /proc/{stuck.pid}/cmdline && exec "$@"', "sh"]
+        with recorder(tmp_path / "r.bpftape", "--tracers", "clone", wrapper=hidden) as running:
+            children = stuck.spawn(3, true_path())
+            recording = running.stop()
+        before = {row["pid"]: row["cmdline"] for row in recording.table("process")}
+        assert before[stuck.pid] is None
+        assert before[spawner.pid] == Path(f"/proc/{spawner.pid}/cmdline").read_text().removesuffix("\0").split("\0")
+    assert [row["pid"] for row in recording.rows("exec", ppid=stuck.pid)] == children
+
+
 def run_delay_ns(pid: int) -> int:
     """Return how long the threads of a process have waited for a CPU, as /proc/PID/schedstat has it."""
     return sum(int((task / "schedstat").read_text().split()[1]) for task in Path(f"/proc/{pid}/task").iterdir())
