@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from recorder import bpf_call
 from recorder.interfaces import interfaces
 from tests.kernel.frames import within
-from tests.kernel.harness import Recording, launched, recorder, run_record
+from tests.kernel.harness import Recording, eventually, launched, recorder, run_record
 from tests.kernel.net import Namespace, add_cable, namespace, of, only
 from tests.kernel.pings import Pinging, ping, xdp_of
 from tests.kernel.test_bad_input import refused
@@ -82,10 +81,11 @@ def test_intervals_follow_each_other_and_lie_between_attach_and_detach(tmp_path:
 def test_nothing_is_dropped_outside_of_the_window(tmp_path: Path, cable: tuple[Namespace, Namespace]) -> None:
     left, right = cable
     pinging = Pinging(left, "10.77.0.2")
-    options = ["--tracers", "xdp", "--drop", "icmp@right", "--drop-after", 1, "--drop-for", 1.2]
+    options = ["--tracers", "xdp", "--drop", "icmp@right", "--drop-after", 1, "--drop-for", 1.2, "--segment-seconds", 1]
     with recorder(tmp_path / "r.bpftape", *options, wrapper=right.inside()) as running:
         assert xdp_of(right, "right") is None
-        time.sleep(3.2)
+        before = Recording(tmp_path / "r.bpftape")
+        eventually("the window has closed, and that is written down", lambda: any(row["detached_ns"] for row in before.rows("probe", tracer="xdp")))
         assert xdp_of(right, "right") is None
         recording = running.stop()
     pings = pinging.end()
@@ -141,10 +141,11 @@ def test_on_loopback_it_is_generic_mode_and_the_reason_is_told(tmp_path: Path) -
 def test_several_interfaces_have_programs_of_their_own_and_cost_adds_them_up(tmp_path: Path, cable: tuple[Namespace, Namespace]) -> None:
     left, right = cable
     drops = ["--drop", "icmp@right", "--drop", "udp:1-100@right", "--drop", "icmp@lo"]
-    with recorder(tmp_path / "r.bpftape", "--tracers", "xdp", *drops, wrapper=right.inside()) as running:
+    with recorder(tmp_path / "r.bpftape", "--tracers", "xdp", "--segment-seconds", 1, *drops, wrapper=right.inside()) as running:
         ping(left, "10.77.0.2", 5)
         ping(right, "127.0.0.1", 4)
-        time.sleep(1.2)  # the cost of the last second is written down at its end
+        before = Recording(tmp_path / "r.bpftape")
+        eventually("what that cost is written down", lambda: sum(row["run_count"] for row in before.rows("cost", program="drop_packets")) >= 9)
         recording = running.stop()
     assert {row["interface"]: row["rules"] for row in recording.rows("probe", tracer="xdp")} == {"right": ["icmp", "udp:1-100"], "lo": ["icmp"]}
     assert [packets(recording, "xdp_drop", interface=name) for name in ("right", "lo")] == [5, 4]

@@ -111,11 +111,23 @@ def lossy(client: socket.socket, server: socket.socket, result: Result) -> None:
     result["server"] |= {"received": 700_001}
 
 
+def await_probe(sock: socket.socket) -> None:
+    """Wait until a segment without data was sent while data waited: tcpi_segs_out, tcpi_notsent_bytes and tcpi_bytes_sent of struct tcp_info."""
+    before = (0, 0)
+    while True:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 208)
+        (segments, waiting), (sent,) = struct.unpack_from("=I4xI", info, 136), struct.unpack_from("=Q", info, 200)
+        if waiting and sent == before[1] and segments > before[0] > 0:
+            return
+        before = segments, sent
+        time.sleep(0.005)
+
+
 def stalled(client: socket.socket, server: socket.socket, result: Result) -> None:
     """The receiver's window closes, and opens again after the sender has asked whether it has."""
     thread = threading.Thread(target=client.sendall, args=(b"x" * 8_000_003,))
     thread.start()
-    time.sleep(0.5)
+    await_probe(client)
     left = 8_000_003
     while left:
         left -= len(server.recv(65_536))
