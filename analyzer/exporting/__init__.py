@@ -11,6 +11,7 @@ import pkgutil
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from analyzer.beside import check_new, making, told
 from analyzer.errors import AnalyzerError
@@ -33,8 +34,8 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def export(recording: Path, name: str, output: Path | None) -> None:
-    """Write a recording in the form called ``name`` to ``output``, in this folder unless that is given, and say what was made.
+def export(recording: Path, name: str, output: Path | None) -> dict[str, Any]:
+    """Write a recording in the form called ``name`` to ``output``, in this folder unless that is given, say what was made, and return it for JSON.
 
     What is made appears when it is whole. Raises AnalyzerError: 2 for an unknown form, 73 where something is there already or the place cannot be
     written to, 74 where the disk is full.
@@ -45,7 +46,7 @@ def export(recording: Path, name: str, output: Path | None) -> None:
     from analyzer.sandbox import open_sandbox
     from analyzer.trust import assess
     from analyzer.watch import watched
-    from analyzer.wording import line
+    from analyzer.wording import as_json, line
 
     module = load(name)
     opened = open_recordings([recording])
@@ -56,5 +57,7 @@ def export(recording: Path, name: str, output: Path | None) -> None:
         with told(target), making(target) as partial:
             made = module.write(sandbox, partial)
         trust = assess(sandbox, TABLES, TABLES)
-    said = [f"wrote {target}: {made}", *(f"note: {note}" for note in notes(opened)), line(trust, {part.id: part.name for part in opened})]
+    names = {part.id: part.name for part in opened}
+    said = [f"wrote {target}: {made}", *(f"note: {note}" for note in notes(opened)), line(trust, names)]
     print("\n".join(map(printable, said)), file=sys.stderr)
+    return {"exported": str(target), "format": name, "made": made, "coverage": as_json(trust, names, notes(opened))}

@@ -7,6 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from analyzer.beside import failed
 from analyzer.errors import AnalyzerError, Exit
 
 KEY_BYTES = 32
@@ -67,5 +68,5 @@ def make_key(path: Path) -> bytes:
             path.unlink()
             raise
     except OSError as error:
-        raise AnalyzerError(f"Key {path} cannot be made: {error.strerror}.", "Name another place: --key FILE", Exit.OUTPUT) from None
+        raise AnalyzerError(f"Key {path} cannot be made: {error.strerror}.", "Name another place: --key FILE", failed(path, error).code) from None
     return key

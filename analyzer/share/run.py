@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from analyzer.beside import beside
+from analyzer.beside import beside, check_new, failed
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.progress import progress
 from analyzer.recording import Recording, open_parts
@@ -72,7 +70,7 @@ def share(request: Request) -> Summary:
         if isinstance(error, KeyboardInterrupt):
             raise AnalyzerError("Sharing was stopped. Nothing of the copy is left.", code=Exit.INTERRUPTED) from None
         if isinstance(error, OSError):
-            raise _unwritable(request.output, error) from None
+            raise failed(request.output, error) from None
         raise
 
 
@@ -118,10 +116,7 @@ def _masker(recordings: Sequence[Recording], policy: Policy, pseudonyms: Pseudon
 
 def _check_output(output: Path, recordings: Sequence[Recording], policy: Policy) -> None:
     """Raise AnalyzerError where the output is there already, or its name says what the policy hides."""
-    if os.path.lexists(output):
-        raise AnalyzerError(f"{output} exists.", "Name another place: nothing is overwritten.", Exit.OUTPUT)
-    if not output.absolute().parent.is_dir():
-        raise AnalyzerError(f"{output.absolute().parent} is no folder.", "Make it first, or name another place.", Exit.OUTPUT)
+    check_new(output)
     if policy.kinds[Kind.HOST] is Treatment.KEEP:
         return
     for host in distinct_hosts(recordings):
@@ -151,9 +146,3 @@ def _counts(recording: Recording, policy: Policy) -> dict[str, dict[str, int]]:
 
 def _rows(recording: Recording) -> int:
     return sum(segment.rows for table in recording.tables if table in TABLES for segment in recording.tables[table])
-
-
-def _unwritable(path: Path, error: OSError) -> AnalyzerError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-    hint = "Free some space, or name another place with --output." if full else "Name a place that you may write: --output DIR"
-    return AnalyzerError(f"{path} cannot be written: {error.strerror or error}. Nothing of it is left.", hint, Exit.IO if full else Exit.OUTPUT)

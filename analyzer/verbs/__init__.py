@@ -18,7 +18,6 @@ import typer
 from analyzer.examples import examples
 
 WITHOUT_JSON = {
-    "export": "makes files for other tools, and says so on stderr",
     "new-report": "makes a text for people, whose name they gave",
     "sql": "has many answers, each of which --format json or jsonl writes",
 }

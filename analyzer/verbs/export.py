@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analyzer.options import RecordingOrNewest
+from analyzer.options import Json, RecordingOrNewest
 
 EXAMPLES = {
     "See it in Perfetto's user interface (https://ui.perfetto.dev)": "bpftape export web1_20261123T041100Z.bpftape --format perfetto",
@@ -34,9 +34,14 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PATH", help="Where to; in this folder, named like the recording, without it.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Write a recording down in the form of another tool: Perfetto, DuckDB, CSV, JSON lines."""
     from analyzer.exporting import export as write
+    from analyzer.output import say
     from analyzer.run import newest
+    from analyzer.values import json_document
 
-    write(recording or newest(), form, output)
+    made = write(recording or newest(), form, output)
+    if json:  # people are told on stderr, since what was asked for is in the files
+        say(json_document(made))
