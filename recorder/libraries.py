@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -44,7 +45,8 @@ def load_bcc() -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         sys.modules["bcc"] = module
         try:
-            spec.loader.exec_module(module)
+            with warnings.catch_warnings(action="ignore"):  # of a newer Python about BCC's own text: nobody here can mend it
+                spec.loader.exec_module(module)
         except (ImportError, OSError) as error:
             del sys.modules["bcc"]
             raise RecorderError(f"BCC at {folder} does not load: {error}", INSTALL_BCC, Exit.BPF) from error

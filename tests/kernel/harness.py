@@ -295,6 +295,15 @@ def cgroup_mounts() -> dict[str, Path]:
 
 
 @cache
+def kernel_knows(name: str) -> bool:
+    """Say whether the running kernel's description of its own types (BTF) has a name: what tells a feature from a version."""
+    try:
+        return f"\0{name}\0".encode() in Path("/sys/kernel/btf/vmlinux").read_bytes()
+    except FileNotFoundError:
+        return False
+
+
+@cache
 def true_path() -> str:
     """Return the path of a program that ends at once with 0."""
     return os.path.realpath("/bin/true")

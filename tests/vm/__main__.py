@@ -18,7 +18,7 @@ from tests.vm.machine import Run, run, stopping
 from tests.vm.results import as_json, keep
 
 AT_ONCE = 2
-SELECTION = ("-v", "-p", "tests.vm.selection", "tests/kernel")
+SELECTION = ("-v", "--durations=20", "-p", "tests.vm.selection", "tests/kernel")
 _speaking = threading.Lock()
 
 
@@ -63,8 +63,9 @@ def main(words: list[str]) -> int:
                 _say(one.guest, f"{outcome.file}::{outcome.name}: {outcome.why}")
     Console(width=max(120, Console().width)).print(_summary(runs))
     print(f"vm-test: {time.monotonic() - begun:.0f} s in all")
-    if not arguments and not os.environ.get("CI"):
-        keep({one.guest.name: as_json(one.release, one.guest.land, one.seconds, one.outcomes) for one in runs if one.outcomes})
+    made = {one.guest.name: as_json(one.release, one.guest.land, one.seconds, one.outcomes) for one in runs if one.outcomes}
+    if not os.environ.get("CI"):
+        keep(made, is_all=not arguments)
     return 0 if all(one.is_good for one in runs) else 1
 
 

@@ -7,7 +7,14 @@ mkdir -p /dev/pts /dev/shm /tmp/results
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /run
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
+if grep -qw bpftape.hybrid /proc/cmdline; then
+    mount -t tmpfs tmpfs /sys/fs/cgroup
+    mkdir /sys/fs/cgroup/unified /sys/fs/cgroup/memory
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+    mount -t cgroup -o memory cgroup /sys/fs/cgroup/memory
+else
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+fi
 ln -s /proc/self/fd /dev/fd
 chmod 1777 /tmp /dev/shm
 ip link set lo up
@@ -23,7 +30,7 @@ for place in /opt/bpftape/lib/python3*/site-packages; do
     echo "import far_compiler" >"$place/far_compiler.pth"
 done
 
-xargs /opt/bpftape/bin/python -m pytest --junit-xml=/tmp/results/junit.xml -p no:cacheprovider <arguments 2>&1 | cat # no terminal
+xargs /opt/bpftape/bin/python -m pytest -o faulthandler_timeout=1500 --junit-xml=/tmp/results/junit.xml -p no:cacheprovider <arguments 2>&1 | cat # no terminal
 tar -C /tmp/results -cf /dev/vdd .
 sync
 echo "guest: done"

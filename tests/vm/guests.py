@@ -15,11 +15,13 @@ class Guest:
     kernel: str
     """The suite whose newest stock kernel it boots."""
     land: str
-    """The suite that all its programs come from. That of Debian 11 has a Python that bpftape is too new for."""
+    """The suite that all its programs come from. That of Debian 11 has a Python for which bpftape is too new."""
+    is_hybrid: bool = False
+    """Whether cgroup v1's memory controller is mounted beside v2, as hosts of that age have it."""
 
 
 GUESTS = (
-    Guest("5.10", kernel="bullseye", land="bookworm"),
+    Guest("5.10", kernel="bullseye", land="bookworm", is_hybrid=True),
     Guest("6.1", kernel="bookworm", land="bookworm"),
     Guest("6.12", kernel="trixie", land="trixie"),
     Guest("sid", kernel="sid", land="sid"),

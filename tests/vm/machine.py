@@ -17,12 +17,15 @@ from pathlib import Path
 from tests.vm.compiler_service import CompilerService
 from tests.vm.disks import CACHE, Parts, make_empty, make_source, parts, read_results
 from tests.vm.guests import Guest
-from tests.vm.results import Outcome, read_outcomes
+from tests.vm.results import Outcome, read_console, read_outcomes
 
 LIMIT_SECONDS = 3600.0
 _LOOK_SECONDS = 1.0
 _TELL_SECONDS = 30.0
 _TRIES = 2
+_WITH_THIS_PROCESS = ("setpriv", "--pdeathsig", "KILL")
+_MACHINE = ("-machine", "q35", "-cpu", "max", "-smp", "2", "-m", "2G")
+_NOTHING_ELSE = ("-nic", "none", "-nodefaults", "-no-reboot", "-display", "none")
 _TEST = re.compile(rb"(?:(\S+::.*?) )?(PASSED|FAILED|ERROR|SKIPPED|XFAIL) +\[ *(\d+)%\]")
 _PANIC = re.compile(rb"Kernel panic|end trace|BUG:|Oops:")
 
@@ -43,7 +46,7 @@ class Run:
     """As uname(1) has it."""
     seconds: float
     outcomes: list[Outcome]
-    """None of them where the guest did not come to its end."""
+    """Of all tests, or of those that had ended when the guest broke off."""
     log: Path
     why: str = ""
     """Why it did not come to its end."""
@@ -61,27 +64,11 @@ def accelerators() -> list[str]:
     return [*kvm, "-accel", "tcg,thread=multi"]
 
 
-def command(made: Parts, scratch: Path, log: Path) -> list[str]:
+def command(guest: Guest, made: Parts, scratch: Path, log: Path) -> list[str]:
     """Return the command line of QEMU. Another CPU than ``max`` crashed the kernel of Debian 13 under emulation."""
-    words = [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        "qemu-system-x86_64",
-        "-machine",
-        "q35",
-        *accelerators(),
-        "-cpu",
-        "max",
-        "-smp",
-        "2",
-        "-m",
-        "2G",
-        "-nic",
-        "none",
-    ]
-    words += ["-nodefaults", "-no-reboot", "-display", "none", "-serial", f"file:{log}"]
-    words += ["-kernel", str(made.kernel / "vmlinuz"), "-initrd", str(made.kernel / "initrd"), "-append", "console=ttyS0 panic=-1 quiet"]
+    words = [*_WITH_THIS_PROCESS, "qemu-system-x86_64", *_MACHINE, *_NOTHING_ELSE, *accelerators(), "-serial", f"file:{log}"]
+    words += ["-kernel", str(made.kernel / "vmlinuz"), "-initrd", str(made.kernel / "initrd"), "-append"]
+    words += ["console=ttyS0 panic=-1 quiet no_timer_check" + (" bpftape.hybrid" if guest.is_hybrid else "")]
     words += ["-device", "virtio-serial", "-chardev", f"socket,id=compiler,server=on,wait=off,path={scratch / COMPILER}"]
     words += ["-device", "virtserialport,chardev=compiler"]
     disks = [(made.image, "snapshot=on"), (made.kernel / "modules.img", "readonly=on")]
@@ -105,7 +92,7 @@ def run(guest: Guest, arguments: Sequence[str], say: Say) -> Run:
             make_empty(scratch / RESULTS)
             begun = time.monotonic()
             with CompilerService(scratch / COMPILER, made.tree):
-                why = _boot(command(made, scratch, log), log, say)
+                why = _boot(command(guest, made, scratch, log), log, say)
             seconds = time.monotonic() - begun
             found = read_results(scratch / RESULTS, scratch)
             if found:
@@ -114,7 +101,7 @@ def run(guest: Guest, arguments: Sequence[str], say: Say) -> Run:
             if stopping.is_set() or _TEST.search(log.read_bytes()) or attempt == _TRIES:
                 break
             say(f"{why}; trying once more")
-    return Run(guest, release, seconds, [], log, why)
+    return Run(guest, release, seconds, read_console(log.read_text(errors="replace")), log, why)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,13 +39,23 @@ def read_outcomes(junit: Path) -> list[Outcome]:
     return [_outcome(case) for suite in JUnitXml.fromfile(str(junit)) for case in suite]
 
 
+_LINE = re.compile(r"^\S*?(\w+)\.py::(.+?) (PASSED|FAILED|ERROR) +\[ *\d+%\]", re.MULTILINE)
+
+
+def read_console(text: str) -> list[Outcome]:
+    """Return what is known of the tests of a guest that did not come to its end: pytest's own lines on its console."""
+    last = {(file, name): word for file, name, word in _LINE.findall(text)}
+    return [Outcome(file, name, word == "PASSED", word) for (file, name), word in last.items()]
+
+
 def as_json(release: str, land: str, seconds: float, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Return what results.json has of one guest: by file, the tests that passed and those that did not."""
     files: dict[str, dict[str, list[str]]] = {}
     for outcome in outcomes:
         file = files.setdefault(outcome.file, {"passed": [], "failed": []})
         file["passed" if outcome.passed else "failed"].append(outcome.name)
-    return {"kernel": release, "debian": land, "seconds": round(seconds), "tests": files}
+    tests = {name: {kind: sorted(names) for kind, names in file.items()} for name, file in files.items()}
+    return {"kernel": release, "debian": land, "seconds": round(seconds), "tests": tests}
 
 
 def _cell(file: dict[str, list[str]] | None) -> str:
@@ -73,8 +84,21 @@ def fresh(text: str, results: dict[str, Any]) -> str:
     return f"{text[: text.index(BEGIN) + len(BEGIN)]}\n{table(results)}\n{text[text.index(END) :]}"
 
 
-def keep(made: dict[str, Any]) -> None:
-    """Put what came of some guests into results.json, and the table into README.md."""
-    results = {**(json.loads(RESULTS.read_text()) if RESULTS.exists() else {}), **made}
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of a guest after a run of some tests: the last outcome of each, as long as kernel and programs are the same."""
+    if (old["kernel"], old["debian"]) != (new["kernel"], new["debian"]):
+        return new
+    tests = dict(old["tests"])
+    for file, outcomes in new["tests"].items():
+        before = tests.get(file, {"passed": [], "failed": []})
+        again = {*outcomes["passed"], *outcomes["failed"]}
+        tests[file] = {kind: sorted([*outcomes[kind], *(name for name in before[kind] if name not in again)]) for kind in before}
+    return {**old, "tests": tests}
+
+
+def keep(made: dict[str, Any], is_all: bool) -> None:
+    """Put what came of some guests into results.json, and the table into README.md; where these are not all tests, beside the others."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results |= {name: new if is_all or name not in results else merged(results[name], new) for name, new in made.items()}
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     README.write_text(fresh(README.read_text(), results))

@@ -13,7 +13,7 @@ from tests.support import REPO
 from tests.vm import machine
 from tests.vm.disks import Parts
 from tests.vm.guests import GUESTS, Guest, chosen
-from tests.vm.results import as_json, read_outcomes, table
+from tests.vm.results import as_json, merged, read_outcomes, table
 from tests.vm.selection import SAYS_NOTHING_OF_A_KERNEL
 
 JUNIT = """<testsuites><testsuite name="pytest">
@@ -41,7 +41,7 @@ def boot(folder: Path, monkeypatch: pytest.MonkeyPatch, *scripts: str) -> tuple[
     left = iter(scripts)
     boots: list[str] = []
 
-    def command(made: Parts, scratch: Path, log: Path) -> list[str]:
+    def command(_: Guest, made: Parts, scratch: Path, log: Path) -> list[str]:
         assert made.image.name == "image"
         assert (scratch / machine.SOURCE).stat().st_size
         boots.append(next(left))
@@ -90,6 +90,7 @@ def test_a_guest_that_breaks_off_in_its_tests_has_failed(tmp_path: Path, monkeyp
     run, _, boots = boot(tmp_path, monkeypatch, BREAKS_OFF, finishes(tmp_path, GOOD))
     assert (run.is_good, boots) == (False, 1)
     assert "soft lockup" in run.why
+    assert [(outcome.file, outcome.name, outcome.passed) for outcome in run.outcomes] == [("test_argv", "test_one", True)]
 
 
 def test_what_qemu_says_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,11 +118,22 @@ def test_the_files_that_are_left_out_are_there_and_are_left_out() -> None:
     assert "test_print.py" not in done.stdout
 
 
+def test_a_run_of_some_tests_changes_what_is_known_of_these_alone(tmp_path: Path) -> None:
+    (tmp_path / "junit.xml").write_text(JUNIT)
+    old = as_json("6.1.0-1", "bookworm", 9, read_outcomes(tmp_path / "junit.xml"))
+    (tmp_path / "junit.xml").write_text(JUNIT.replace('<failure message="assert 1 == 2&#10;more">text</failure>', ""))
+    new = as_json("6.1.0-1", "bookworm", 2, read_outcomes(tmp_path / "junit.xml")[:2])
+    known = merged(old, new)
+    assert known["tests"]["test_argv"] == {"passed": ["test_one[a]", "test_two"], "failed": []}
+    assert known["tests"]["test_tcp_who"] == old["tests"]["test_tcp_who"]
+    assert merged(old, {**new, "kernel": "6.1.0-2"})["tests"] == new["tests"]
+
+
 def test_the_table_says_how_many_of_a_file_passed_on_which_kernel(tmp_path: Path) -> None:
     (tmp_path / "junit.xml").write_text(JUNIT)
     outcomes = read_outcomes(tmp_path / "junit.xml")
     results = {"6.1": as_json("6.1.0-1", "bookworm", 9.7, outcomes), "5.10": as_json("5.10.0-1", "bookworm", 1, outcomes[:1])}
-    assert results["6.1"]["tests"]["test_tcp_who"] == {"passed": [], "failed": ["test_three", "test_four"]}
+    assert results["6.1"]["tests"]["test_tcp_who"] == {"passed": [], "failed": ["test_four", "test_three"]}
     assert table(results).splitlines() == [
         "| tests passed | Linux 5.10.0-1 | Linux 6.1.0-1 |",
         "| --- | --- | --- |",
