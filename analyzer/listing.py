@@ -88,7 +88,7 @@ def _about(recording: Recording) -> dict[str, Any]:
     for segment in recording.tables.get("recording", [])[-1:]:
         try:
             with recording.store.open(segment.name) as file, pq.ParquetFile(file) as parquet:
-                rows: list[dict[str, Any]] = parquet.read(columns=list(_COLUMNS)).to_pylist()
+                rows: list[dict[str, Any]] = parquet.read(columns=list(_COLUMNS), use_threads=False).to_pylist()
                 return rows[0] if rows else {}
         except unreadable():
             raise damaged(recording.store.shown, f"{segment.name} cannot be read") from None

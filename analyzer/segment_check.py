@@ -134,7 +134,7 @@ def _spans(parquet: pq.ParquetFile, table: Table | None, decode: bool) -> tuple[
         if statistics is not None and statistics.has_min_max and not decode:
             spans.append((int(statistics.min), int(statistics.max)))
         elif parquet.metadata.row_group(group).num_rows:
-            found = pc.min_max(parquet.read_row_group(group, columns=[table.time])[table.time])
+            found = pc.min_max(parquet.read_row_group(group, columns=[table.time], use_threads=False)[table.time])
             spans.append((found["min"].as_py(), found["max"].as_py()))
     return tuple(spans)
 
@@ -156,7 +156,7 @@ def decode_rows(parquet: pq.ParquetFile) -> int:
     rows = 0
     for group in range(parquet.num_row_groups):
         try:
-            read = parquet.read_row_group(group)
+            read = parquet.read_row_group(group, use_threads=False)
             read.validate(full=True)
             rows += read.num_rows
         except unreadable():

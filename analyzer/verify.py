@@ -183,7 +183,7 @@ def _rows(store: Store, sound: Sequence[Segment], table: str, columns: Sequence[
     for segment in (segment for segment in sound if segment.table == table):
         with store.open(segment.name) as file, pq.ParquetFile(file) as parquet:
             present = [name for name in columns if name in parquet.schema_arrow.names]
-            found = parquet.read(columns=present)
+            found = parquet.read(columns=present, use_threads=False)
             for place, name in enumerate(present):
                 if pa.types.is_timestamp(found[name].type):  # as numbers: Python's own times do not reach as far
                     found = found.set_column(place, name, found[name].cast(pa.int64()))

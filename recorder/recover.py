@@ -210,7 +210,7 @@ def _whole(store: FolderStore, name: str, table: str, recording_id: str, advance
                 rows, time = parquet.metadata.num_rows, TABLES[table].time if table in TABLES else None
                 if identity_faults(parquet, table, recording_id) or column_faults(parquet, table) or not rows or decode_rows(parquet) != rows:
                     return None
-                times = parquet.read(columns=[time])[time] if time else None
+                times = parquet.read(columns=[time], use_threads=False)[time] if time else None
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
             sha256 = digest(file, advance)

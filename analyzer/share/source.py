@@ -89,9 +89,9 @@ def _parts(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Table]:
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)
         if group.num_rows <= _WHOLE_ROWS and group.total_byte_size <= _WHOLE_BYTES:
-            yield file.read_row_group(number, columns=list(names))
+            yield file.read_row_group(number, columns=list(names), use_threads=False)
         else:
-            for batch in file.iter_batches(_BATCH_ROWS, row_groups=[number], columns=list(names)):
+            for batch in file.iter_batches(_BATCH_ROWS, row_groups=[number], columns=list(names), use_threads=False):
                 yield pa.Table.from_batches([batch])
 
 

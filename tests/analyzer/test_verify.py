@@ -6,7 +6,10 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -257,3 +260,28 @@ def test_progress_is_for_a_terminal_and_for_long_work(stream: io.StringIO, after
 def test_the_command_line_says_the_same_as_its_parts(cli: Callable[..., CompletedProcess[str]]) -> None:
     done = cli("bpftape", "verify", DEMO)
     assert (done.returncode, done.stdout, done.stderr) == (0, verb("verify", DEMO).stdout, "")
+
+
+_THREADS = """
+import os, sys
+from pathlib import Path
+import pyarrow.parquet
+from analyzer.store import FolderStore
+from analyzer.verify import verify
+from recorder.recover import recover
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+before = threads()
+verify(FolderStore(Path(sys.argv[1])), decode=True)
+recover(Path(sys.argv[1]))
+print(threads() - before)
+"""
+
+
+def test_no_threads_of_arrows_pool_are_there_when_it_ends(copy: Path) -> None:
+    # Where they read through Python's files, the end of the process is a race that ends in an abort, or never: apache/arrow#34314, #50482.
+    words = [sys.executable, "-c", _THREADS, str(copy)]
+    done = subprocess.run(words, cwd=REPO, env={**os.environ, "ARROW_IO_THREADS": "1"}, capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout) == 1, "the one that waits for the disk"
