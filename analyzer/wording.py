@@ -16,12 +16,17 @@ from recorder.schema import NANOSECONDS, TABLES, restricts
 if TYPE_CHECKING:
     from analyzer.answer import Answer
 
+_MOST_NAMES = 3
+
 
 def line(trust: Trust, names: Mapping[str, str]) -> str:
-    """Return one line about ``trust`` for people; ``names`` has what to call each recording id."""
-    doubts = [text for window in trust.windows for text in _doubts(window, trust)]
+    """Return one line about ``trust`` for people; ``names`` has what to call each recording id. What holds for many recordings is said once."""
+    doubted: dict[str, list[str]] = {}
+    for window in trust.windows:
+        for text in _doubts(window, trust):
+            doubted.setdefault(text, []).append(names[window.recording])
     many = len(trust.windows) > 1
-    shown = [f"{names[recording]}: {text}" if many else text for recording, text in doubts]
+    shown = [f"{_some(found)}: {text}" if many else text for text, found in doubted.items()]
     text = f"coverage: {trust.verdict.label} ({'; '.join(shown) if shown else _all_is_well(trust)})"
     if trust.verdict == Verdict.NOT_RECORDED:
         text += ", so no rows do not mean that nothing happened"
@@ -78,7 +83,7 @@ def _table_json(table: TableTrust) -> dict[str, Any]:
     }
 
 
-def _doubts(window: Window, trust: Trust) -> list[tuple[str, str]]:
+def _doubts(window: Window, trust: Trust) -> list[str]:
     texts = []
     reasons: dict[str, list[str]] = {}
     for table in trust.tables:
@@ -99,7 +104,7 @@ def _doubts(window: Window, trust: Trust) -> list[tuple[str, str]]:
     tables = [table.table for table in trust.tables if table.recording == window.recording]
     if words := [word for word in window.filters if any(restricts(word, table) for table in tables)]:
         texts.append(f"only what {' and '.join(words)} let through was recorded")
-    return [(window.recording, text) for text in texts]
+    return texts
 
 
 def _when(table: TableTrust) -> str:
@@ -121,6 +126,11 @@ def _all_is_well(trust: Trust) -> str:
     own = [name for name in names if TABLES[name].is_own_doing]
     as_asked = [f"{_listed(own)} for as long as was asked for{'' if steady else where}"] if own else []
     return f"{', '.join(of_window + as_asked)}, none of {sum(table.events for table in traced):,} events lost"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return _listed([*names[:_MOST_NAMES], f"{more:,} more"] if more > 1 else names)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -168,6 +168,16 @@ def test_of_several_recordings_the_one_in_doubt_is_named(tmp_path: Path, rows: R
     assert done.stderr == "coverage: complete (exec attached for all of 20.0 s in 2 recordings, none of 22 events lost)\n"
 
 
+def test_what_holds_for_many_recordings_is_said_once(tmp_path: Path, rows: Rows, analyze: Analyze) -> None:
+    update(rows, "recording", filters=["port=80"])
+    many = [write_recording(tmp_path / f"{number}.bpftape", rows, uuid.UUID(int=number)) for number in range(1, 7)]
+    done = analyze("--sql", "SELECT count(*) FROM tcp_connect", *many)
+    names = "1.bpftape, 2.bpftape, 3.bpftape and 3 more"
+    assert done.stderr == f"coverage: filtered ({names}: only what port=80 let through was recorded)\n"
+    done = analyze("--sql", "SELECT count(*) FROM tcp_connect", *many[:4])
+    assert "(1.bpftape, 2.bpftape, 3.bpftape and 4.bpftape: only" in done.stderr
+
+
 def test_only_what_a_statement_reads_is_asked_about(recording: Path, analyze: Analyze) -> None:
     assert "lossy" in analyze("--sql", "SELECT 1 WHERE EXISTS (SELECT 1 FROM clone)", recording).stderr
     assert "complete" in analyze("--sql", "WITH clone AS (SELECT pid FROM exec) SELECT pid FROM clone", recording).stderr
