@@ -7,12 +7,12 @@ import os
 from analyzer import scratch
 
 _MEMORY_SHARE = 0.5
-_MEMORY_MAX_BYTES = 4 << 30
+_MEMORY_MAX_BYTES = 2 << 30
 _SPILL_MAX = "16GB"
 
 
 def memory_bytes() -> float:
-    """Return how much memory DuckDB may take: half of the machine's, and no more than 4 GiB."""
+    """Return how much memory DuckDB may take: half of the machine's, and no more than 2 GiB: what does not fit is spilled."""
     return min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE, _MEMORY_MAX_BYTES)
 
 
