@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from analyzer.errors import AnalyzerError, Exit
-from analyzer.interrupt import terminated
+from analyzer.interrupt import terminated, undisturbed
 from analyzer.unfinished import remove, unfinished
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
@@ -25,17 +25,18 @@ def making(path: Path, replaces: bool = False) -> Iterator[Path]:
     would kill the process unwind it.
     """
     made = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
-    unfinished.add(made)
-    try:
-        with terminated():
+    with terminated():
+        unfinished.add(made)
+        try:
             yield made
             sync(made)
             _put(made, path, replaces)
             with contextlib.suppress(PermissionError):  # a folder that one may write to, and not read
                 sync(path.parent)
-    finally:
-        remove(made)
-        unfinished.discard(made)
+        finally:
+            with undisturbed():
+                remove(made)
+                unfinished.discard(made)
 
 
 @contextmanager

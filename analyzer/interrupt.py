@@ -57,18 +57,37 @@ def interruptible(sandbox: Sandbox, title: str) -> Iterator[None]:
 @contextlib.contextmanager
 def terminated() -> Iterator[None]:
     """Let the signals that would kill the process unwind it instead: what was spilled and what is half written is removed."""
+    came: list[int] = []
+
+    def end(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - as signal() calls it
+        came.append(signum)
+        raise SystemExit(128 + signum)
+
     lethal = [signum for signum in _SIGNALS if signal.getsignal(signum) == signal.SIG_DFL]
     for signum in lethal:
-        signal.signal(signum, _exit)
+        signal.signal(signum, end)
     try:
         yield
+    except Exception:
+        if came:  # DuckDB has another word for it
+            raise SystemExit(128 + came[0]) from None
+        raise
     finally:
         for signum in lethal:
             signal.signal(signum, signal.SIG_DFL)
 
 
-def _exit(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - as signal() calls it
-    raise SystemExit(128 + signum)
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignore the signals that end a process, while it removes what it would leave."""
+    before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+    for signum in before:
+        signal.signal(signum, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _listen(reader: int, sandbox: Sandbox, came: list[int], title: str) -> None:

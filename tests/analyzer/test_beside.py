@@ -13,6 +13,7 @@ import pytest
 
 from analyzer.beside import beside, check_new, making, told
 from analyzer.errors import AnalyzerError
+from analyzer.unfinished import remove
 
 
 def file(made: Path) -> None:
@@ -47,6 +48,32 @@ def test_a_signal_that_would_kill_leaves_nothing_either(make: Callable[[Path], N
     assert end.value.code == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_is_removed_does_not_keep_it(signum: int, tmp_path: Path) -> None:
+    def remove_slowly(made: Path) -> None:
+        os.kill(os.getpid(), signum)
+        remove(made)
+
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with mock.patch("analyzer.beside.remove", remove_slowly), pytest.raises(ValueError, match="what went wrong"):
+        made_and(tmp_path / "x", folder, mock.Mock(side_effect=ValueError("what went wrong")))
+    assert list(tmp_path.iterdir()) == []
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
+
+
+def test_a_signal_is_the_reason_whatever_a_library_makes_of_it(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except SystemExit:
+            raise RuntimeError("Query interrupted") from None  # as DuckDB does
+
+    with pytest.raises(SystemExit) as end:
+        made_and(tmp_path / "x", file, interrupted)
+    assert end.value.code == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("make", [file, folder])
