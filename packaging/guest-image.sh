@@ -13,9 +13,10 @@ flock 9
 key=$({ cat "$0" "$source/recorder/__init__.py"; sed '/^\[tool\.ruff/,$d' "$source/pyproject.toml"; echo "$tree"; } | cksum | cut -d ' ' -f 1)
 image=$kept/image-$suite-$key.ext4
 if [ ! -e "$image" ]; then
-    rm -rf "$kept/image-$suite-"* # of other lists, or half made
+    find "$kept" -maxdepth 1 -name "image-$suite-*" -mtime +7 -exec rm -rf {} +
     echo "guest-image: making $image" >&2
     made=$image.partial
+    rm -rf "$made"
     mkdir -p "$made/wheels" "$made/upper" "$made/work" "$made/root"
     python=$(chroot "$tree" python3 -I -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     "$source/.venv/bin/python" -m pip download -qq --disable-pip-version-check --only-binary=:all: --python-version "$python" \
@@ -41,4 +42,5 @@ if [ ! -e "$image" ]; then
     mv "$made/image" "$image"
     rm -rf "$made"
 fi
+touch "$image"
 printf '%s\n' "$tree" "$image"

@@ -11,11 +11,13 @@ PATH=$PATH:/usr/sbin:/sbin
 exec 9>"$kept/kernel.lock" # two of them at once would make the same
 flock 9
 if [ -d "$kernel" ]; then
+    touch "$kernel"
     echo "$kernel"
     exit
 fi
 
-rm -rf "$kept/kernel-$suite-"* # made otherwise, or half made
+find "$kept" -maxdepth 1 -name "kernel-$suite-*" -mtime +7 -exec rm -rf {} +
+rm -rf "$kernel.partial"
 echo "kernel: fetching the newest of $suite" >&2
 made=$kernel.partial apt=$kernel.partial/apt
 mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/fetched"

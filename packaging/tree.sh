@@ -14,7 +14,9 @@ key=$({ cat "$0"; grep -E "^([a-z|-]+\|)?$purpose[| ]" "$source/packaging/system
 tree=$kept/tree-$suite-$purpose-$key
 
 if [ ! -d "$tree" ]; then
-    rm -rf "$kept/tree-$suite-$purpose-"* # of other lists, or half made
+    # Those of other lists may be in use by another checkout: what nobody used for a week goes.
+    find "$kept" -maxdepth 1 -name "tree-$suite-$purpose-*" -mtime +7 -exec rm -rf {} +
+    rm -rf "$tree.partial"
     echo "tree: making $tree" >&2
     PATH=$PATH:/usr/sbin:/sbin # where debootstrap lies, and sudo's PATH may not look
     debootstrap --variant=minbase ${packages:+--include="$packages"} "$suite" "$tree.partial" >"$kept/debootstrap.log" 2>&1 || {
@@ -26,4 +28,5 @@ if [ ! -d "$tree" ]; then
     rm -rf "$tree.partial/tmp/system-packages.sh" "$tree.partial/var/cache/apt/archives/"*.deb
     mv "$tree.partial" "$tree"
 fi
+touch "$tree"
 echo "$tree"

@@ -2,7 +2,7 @@
 # The first process of a virtual machine of `make vm-test`: get it ready, run the kernel's tests, write what came of them to the last disk, switch off.
 # What to run is in /mnt/arguments; /mnt is the disk that tests/vm/machine.py made of this repository.
 export PATH=/opt/bpftape/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb
-export BPFTAPE_REQUIRE_KERNEL=1 BPFTAPE_TEST_PATIENCE_SECONDS=400
+export BPFTAPE_REQUIRE_KERNEL=1 BPFTAPE_TEST_PATIENCE_SECONDS=1200
 mkdir -p /dev/pts /dev/shm /tmp/results
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm

@@ -40,3 +40,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _needs_another_host(item: pytest.Item) -> bool:
     """Say whether a test is about a host with cgroup v1 beside v2, which one of the guests is (guests.py) and the others are not."""
     return not IS_HYBRID and ONLY_HYBRID.mark in item.iter_markers()
+
+
+class _Reasons:
+    """Says why a test failed when it fails: a whole run takes long, and may break off."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write the last of what is known of a failure."""
+        if report.failed:
+            self._terminal.write_line("")
+            self._terminal.write_line("\n".join(report.longreprtext.splitlines()[-12:]))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Have failures explained at once."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    session.config.pluginmanager.register(_Reasons(terminal))
