@@ -63,7 +63,7 @@ def main(words: list[str]) -> int:
                 _say(one.guest, f"{outcome.file}::{outcome.name}: {outcome.why}")
     Console(width=max(120, Console().width)).print(_summary(runs))
     print(f"vm-test: {time.monotonic() - begun:.0f} s in all")
-    made = {one.guest.name: as_json(one.release, one.guest.land, one.seconds, one.outcomes) for one in runs if one.outcomes}
+    made = {one.guest.name: as_json(one.release, one.guest.land, one.seconds, one.outcomes) for one in runs if not one.why}
     if not os.environ.get("CI"):
         keep(made, is_all=not arguments)
     return 0 if all(one.is_good for one in runs) else 1

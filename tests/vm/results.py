@@ -67,6 +67,8 @@ def _cell(file: dict[str, list[str]] | None) -> str:
 
 def table(results: dict[str, Any]) -> str:
     """Return the table: a line a file of tests, a column a guest, how many tests passed."""
+    if not results:
+        return "None is kept yet."
     guests = [results[guest.name] for guest in GUESTS if guest.name in results]
     lines = [["tests passed", *(f"Linux {guest['kernel']}" for guest in guests)], ["---"] * (1 + len(guests))]
     lines.append(["programs of Debian", *(guest["debian"] for guest in guests)])
@@ -96,9 +98,15 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {**old, "tests": tests}
 
 
+def known() -> dict[str, Any]:
+    """Return what results.json has."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return found
+
+
 def keep(made: dict[str, Any], is_all: bool) -> None:
     """Put what came of some guests into results.json, and the table into README.md; where these are not all tests, beside the others."""
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = known()
     results |= {name: new if is_all or name not in results else merged(results[name], new) for name, new in made.items()}
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     README.write_text(fresh(README.read_text(), results))

@@ -13,7 +13,7 @@ from tests.support import REPO
 from tests.vm import machine
 from tests.vm.disks import Parts
 from tests.vm.guests import GUESTS, Guest, chosen
-from tests.vm.results import as_json, merged, read_outcomes, table
+from tests.vm.results import README, as_json, fresh, known, merged, read_outcomes, table
 from tests.vm.selection import SAYS_NOTHING_OF_A_KERNEL
 
 JUNIT = """<testsuites><testsuite name="pytest">
@@ -127,6 +127,12 @@ def test_a_run_of_some_tests_changes_what_is_known_of_these_alone(tmp_path: Path
     assert known["tests"]["test_argv"] == {"passed": ["test_one[a]", "test_two"], "failed": []}
     assert known["tests"]["test_tcp_who"] == old["tests"]["test_tcp_who"]
     assert merged(old, {**new, "kernel": "6.1.0-2"})["tests"] == new["tests"]
+
+
+def test_the_readme_has_the_table_of_the_last_run_of_each_guest() -> None:
+    results = known()
+    assert set(results) <= {guest.name for guest in GUESTS}
+    assert README.read_text() == fresh(README.read_text(), results)
 
 
 def test_the_table_says_how_many_of_a_file_passed_on_which_kernel(tmp_path: Path) -> None:
