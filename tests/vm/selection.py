@@ -58,4 +58,5 @@ class _Reasons:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Have failures explained at once."""
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    assert terminal
     session.config.pluginmanager.register(_Reasons(terminal))
