@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import stat
 from pathlib import Path
 
 unfinished: set[Path] = set()
@@ -16,8 +18,9 @@ def remove_unfinished() -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it; nothing need be there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    """Remove a file, or a folder with all that is in it, as far as that can be; nothing need be there."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()

@@ -11,9 +11,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from analyzer.examples import examples
 
@@ -43,11 +44,24 @@ def bpftape(
     """Work with recordings, and with the machine that makes them."""
 
 
+class _Verb(TyperCommand):
+    """A verb that looks at paths itself: typer would call one that may not be read a wrong word (2), where it is a permission that lacks (77)."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return all parameters, of which those that are paths take any."""
+        parameters = super().get_params(ctx)
+        for parameter in parameters:
+            described = getattr(parameter, "type_descriptor", None)  # typer 0.29; --help has none
+            if (about := getattr(described, "parameter_info", None)) is not None:
+                about.readable = False
+        return parameters
+
+
 def add_verbs(package: str, path: Iterable[str]) -> None:
     """Add the verbs that are modules of ``package``, whose folders are ``path``."""
     for name in sorted(module.name for module in pkgutil.iter_modules(path)):
         module = importlib.import_module(f"{package}.{name}")
-        app.command(name.replace("_", "-"), epilog=examples(module.EXAMPLES))(getattr(module, name))
+        app.command(name.replace("_", "-"), cls=_Verb, epilog=examples(module.EXAMPLES))(getattr(module, name))
 
 
 add_verbs(__name__, __path__)

@@ -13,7 +13,7 @@ import pytest
 
 from analyzer.beside import beside, check_new, making, told
 from analyzer.errors import AnalyzerError
-from analyzer.unfinished import remove
+from analyzer.unfinished import remove, unfinished
 
 
 def file(made: Path) -> None:
@@ -133,3 +133,15 @@ def test_places_where_nothing_can_be_made_are_named(tmp_path: Path) -> None:
     with pytest.raises(AnalyzerError, match="cannot be made: File name too long"), told(tmp_path / "x"), beside(tmp_path / ("x" * 250)):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_what_cannot_even_be_looked_for_is_not_looked_for_again(tmp_path: Path) -> None:
+    before, denied = set(unfinished), PermissionError(13, "Permission denied")
+    with mock.patch.object(Path, "lstat", side_effect=denied), pytest.raises(AnalyzerError, match="x cannot be made: Permission denied"):
+        make_told(tmp_path / "x", denied)
+    assert unfinished == before
+
+
+def make_told(place: Path, error: OSError) -> None:
+    with told(place), making(place):
+        raise error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from typer.testing import CliRunner
@@ -113,3 +114,9 @@ def test_two_formats_at_once_are_refused(places: dict[str, str]) -> None:
     done = run("diff", places["demo"], places["demo"], "--json", "--format", "csv")
     assert (done.returncode, done.stdout) == (2, "")
     assert "two formats" in done.stderr
+
+
+def test_whether_a_recording_may_be_read_is_for_the_verb_to_find_out(copy: Path) -> None:
+    with mock.patch("os.access", return_value=False):  # by which typer would tell, with a usage error
+        assert run("info", copy).returncode == 0
+        assert run("verify", copy, copy).returncode == 0
