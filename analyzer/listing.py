@@ -5,16 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.grid import write_grid
-from analyzer.manifest import damaged
 from analyzer.recording import Recording, find_recordings, open_parts
 from analyzer.result import Field
-from analyzer.segment_check import unreadable
+from analyzer.segment_check import rows_of
 from analyzer.store import is_being_written, missing
 from analyzer.values import to_json
 from recorder.schema import NANOSECONDS, SUFFIX
@@ -83,16 +82,16 @@ def _merged(path: Path, recordings: Sequence[Recording]) -> Listed:
 
 def _about(recording: Recording) -> dict[str, Any]:
     """Return the row of the table recording, as far as it is there; raise AnalyzerError where its file cannot be read."""
-    import pyarrow.parquet as pq
+    rows = [row for segment in recording.tables.get("recording", [])[-1:] for row in rows_of(recording.store, segment, _COLUMNS)]
+    return rows[0] | {"start_ts": _wall_clock(rows[0]["start_ts"])} if rows else {}
 
-    for segment in recording.tables.get("recording", [])[-1:]:
-        try:
-            with recording.store.open(segment.name) as file, pq.ParquetFile(file) as parquet:
-                rows: list[dict[str, Any]] = parquet.read(columns=list(_COLUMNS), use_threads=False).to_pylist()
-                return rows[0] if rows else {}
-        except unreadable():
-            raise damaged(recording.store.shown, f"{segment.name} cannot be read") from None
-    return {}
+
+def _wall_clock(time_us: int) -> datetime | None:
+    """Return a time of UTC; None where it is beyond those that Python has."""
+    try:
+        return datetime(1970, 1, 1) + timedelta(microseconds=time_us)
+    except OverflowError:
+        return None
 
 
 def as_json(found: Sequence[Listed]) -> list[dict[str, Any]]:

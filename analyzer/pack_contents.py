@@ -13,6 +13,7 @@ import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from analyzer.errors import AnalyzerError, Exit
@@ -56,7 +57,8 @@ def look(shown: Path, file: io.BufferedReader, size: int) -> Contents:
     try:
         with zipfile.ZipFile(file) as packed:
             infos, end = packed.infolist(), packed.start_dir
-            places = sorted((_data_offset(shown, file, info), info) for info in infos if not info.is_dir())
+            plain = [info for info in infos if not _is_named_folder(info)]
+            places = sorted(((_data_offset(shown, file, info), info) for info in plain), key=itemgetter(0))
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError, struct.error, OverflowError, OSError) as error:
         raise _refused(shown, f"it cannot be read as a zip file ({str(error)[:80]})") from None
     except RecursionError:  # pragma: no cover - no zip file nests, but nothing of this size may end in a traceback
@@ -76,11 +78,15 @@ def look(shown: Path, file: io.BufferedReader, size: int) -> Contents:
             raise _refused(shown, f"{inside} is longer than its place")
         members[inside] = Member(offset, info.file_size, info.CRC)
     for info in infos:
-        if info.is_dir() and not (info.filename.startswith(f"{top}/") and _is_folder(info.filename.removeprefix(f"{top}/"))):
+        if _is_named_folder(info) and not (info.filename.startswith(f"{top}/") and _is_folder(info.filename.removeprefix(f"{top}/"))):
             raise _refused(shown, f"it has a folder {info.filename[:200]!r}, which no recording has")
     if MANIFEST not in members:
         raise _refused(shown, f"it has no {MANIFEST}")
     return Contents(top, members)
+
+
+def _is_named_folder(info: zipfile.ZipInfo) -> bool:
+    return info.filename.endswith("/")  # is_dir() cannot take a name without a character
 
 
 def _is_folder(inside: str) -> bool:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import AnalyzerError
+from analyzer.manifest import damaged
 from analyzer.progress import Advance
 from recorder.schema import FORMAT, TABLES, Table, arrow_schema
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from analyzer.manifest import Segment
     from analyzer.store import Store
 
+FACTS = ("recording", "clock", "coverage")
+"""Tables that tell of the recording itself: what is said of it rests on their values."""
+
 _BLOCK_BYTES = 1 << 20
+# What a file claims to have is no reason to make room for it: values are decoded so many rows at a time.
+_BATCH_ROWS = 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,8 @@ def digest(file: io.RawIOBase, advance: Advance) -> str:
 def check_segment(store: Store, segment: Segment, recording_id: str, advance: Advance, decode: bool = False) -> Checked:
     """Read a whole segment: its size, its checksum, what it says that it is, its columns, rows and times.
 
-    Rows are counted, and times taken, from the file's footer, which the checksum covers; with ``decode`` every value is decoded, too.
+    Rows are counted from the file's footer, which the checksum covers; times are decoded, and with ``decode`` every value is decoded, too, and in
+    tables that tell of the recording always.
     """
     try:
         file = store.open(segment.name)
@@ -82,13 +91,13 @@ def _check_content(file: io.RawIOBase, segment: Segment, recording_id: str, deco
             rows = parquet.metadata.num_rows
             if rows != segment.rows:
                 faults.append(f"has {rows:,} rows where {segment.rows:,} were written")
-            spans = _spans(parquet, TABLES.get(segment.table), decode)
+            spans = _spans(parquet, TABLES.get(segment.table))
             if segment.table in TABLES and not faults:
                 whole = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else (None, None)
                 if whole != (segment.first_ts_ns, segment.last_ts_ns):
                     faults.append("has other times than the manifest says")
-            if decode and (decoded := decode_rows(parquet)) != rows:
-                faults.append(f"has {rows - decoded:,} rows that cannot be decoded")
+            if (decode or segment.table in FACTS) and not faults and (decoded := decode_rows(parquet, TABLES.get(segment.table))) != rows:
+                faults.append(f"has {rows - decoded:,} rows that cannot be decoded, or lack a value that each row has")
             return Checked(tuple(faults), rows if not faults else decode_rows(parquet), spans)
     except unreadable() as error:
         return Checked((f"is no Parquet file that can be read: {_first_line(error)}",), 0)
@@ -121,21 +130,21 @@ def column_faults(parquet: pq.ParquetFile, table: str) -> list[str]:
     return [f"has wrong or missing columns: {', '.join(wrong)}"] if wrong else []
 
 
-def _spans(parquet: pq.ParquetFile, table: Table | None, decode: bool) -> tuple[tuple[int, int], ...]:
-    """Return the least and greatest time of each row group: from its statistics, or from its rows where it has none."""
+def _spans(parquet: pq.ParquetFile, table: Table | None) -> tuple[tuple[int, int], ...]:
+    """Return the least and greatest time of each row group that has rows.
+
+    From the rows: where statistics in a footer are of a wrong length or type, pyarrow (26.0) ends the process when it is asked for them.
+    """
     if table is None or table.time is None or table.time not in parquet.schema_arrow.names:
         return ()
     import pyarrow.compute as pc
 
-    index = [parquet.schema.column(leaf).path for leaf in range(len(parquet.schema))].index(table.time)
     spans = []
     for group in range(parquet.num_row_groups):
-        statistics = parquet.metadata.row_group(group).column(index).statistics
-        if statistics is not None and statistics.has_min_max and not decode:
-            spans.append((int(statistics.min), int(statistics.max)))
-        elif parquet.metadata.row_group(group).num_rows:
-            found = pc.min_max(parquet.read_row_group(group, columns=[table.time], use_threads=False)[table.time])
-            spans.append((found["min"].as_py(), found["max"].as_py()))
+        batches = parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[table.time], use_threads=False)
+        found = [pc.min_max(batch.column(0)).as_py() for batch in batches if batch.num_rows]
+        if found:
+            spans.append((min(each["min"] for each in found), max(each["max"] for each in found)))
     return tuple(spans)
 
 
@@ -151,24 +160,62 @@ def _decodable(file: io.RawIOBase, most: int) -> int:
         return 0
 
 
-def decode_rows(parquet: pq.ParquetFile) -> int:
-    """Decode every value, row group by row group; return the rows of those where that went well."""
+def decode_rows(parquet: pq.ParquetFile, table: Table | None = None) -> int:
+    """Decode every value, row group by row group; return the rows of those where that went well, and no value that ``table`` asks for is NULL."""
     rows = 0
     for group in range(parquet.num_row_groups):
         try:
-            read = parquet.read_row_group(group, use_threads=False)
-            read.validate(full=True)
-            rows += read.num_rows
+            rows += sum(_batch_rows(batch, table) for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[group], use_threads=False))
         except unreadable():
             continue
     return rows
+
+
+def _batch_rows(batch: pa.RecordBatch, table: Table | None) -> int:
+    batch.validate(full=True)
+    required = [column.name for column in table.columns if not column.nullable] if table else []
+    if any(batch.column(name).null_count for name in required):
+        raise ValueError("NULL where there is none")
+    return int(batch.num_rows)
+
+
+def _without_times(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return times as numbers of us: Python's own times do not reach as far."""
+    import pyarrow as pa
+
+    for place, field in enumerate(batch.schema):
+        if pa.types.is_timestamp(field.type):
+            batch = batch.set_column(place, field.name, batch.column(place).cast(pa.int64()))
+    return batch
+
+
+def rows_of(store: Store, segment: Segment, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return these columns of a segment of one of :data:`FACTS`, None for those that it does not have; timestamps are numbers of us.
+
+    Raises AnalyzerError (65) where the file is not what its table is, however right its checksum.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with store.open(segment.name) as file, pq.ParquetFile(file) as parquet:
+            if faults := column_faults(parquet, segment.table):
+                raise ValueError(faults[0])
+            present = [name for name in names if name in parquet.schema_arrow.names]
+            rows: list[dict[str, Any]] = []
+            for batch in parquet.iter_batches(_BATCH_ROWS, use_threads=False):
+                _batch_rows(batch, TABLES[segment.table])
+                rows += [dict.fromkeys(names) | row for row in _without_times(batch.select(present)).to_pylist()]
+            return rows
+    except unreadable():
+        raise damaged(store.shown, f"{segment.name} cannot be read") from None
 
 
 def unreadable(*others: type[BaseException]) -> tuple[type[BaseException], ...]:
     """Return what pyarrow raises for a file that it cannot make sense of, and ``others``."""
     import pyarrow as pa
 
-    return *others, pa.ArrowException, OSError, ValueError, TypeError, OverflowError, MemoryError
+    # RuntimeError is what Cython makes of a C++ exception that has no other name, such as that for statistics of another type than their column.
+    return *others, pa.ArrowException, OSError, ValueError, TypeError, OverflowError, MemoryError, RuntimeError
 
 
 def _first_line(error: BaseException) -> str:

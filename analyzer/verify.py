@@ -14,7 +14,7 @@ from analyzer.manifest import Manifest, Segment
 from analyzer.parallel import each
 from analyzer.progress import Advance
 from analyzer.recording import check_single, open_store, read_manifest, stores
-from analyzer.segment_check import Checked, check_segment
+from analyzer.segment_check import Checked, check_segment, rows_of
 from analyzer.store import FolderStore, Store, is_being_written
 from recorder.schema import MANIFEST, NANOSECONDS, TABLES
 
@@ -176,19 +176,7 @@ def read_facts(store: Store, sound: Sequence[Segment]) -> Facts:
 
 
 def _rows(store: Store, sound: Sequence[Segment], table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    rows: list[dict[str, Any]] = []
-    for segment in (segment for segment in sound if segment.table == table):
-        with store.open(segment.name) as file, pq.ParquetFile(file) as parquet:
-            present = [name for name in columns if name in parquet.schema_arrow.names]
-            found = parquet.read(columns=present, use_threads=False)
-            for place, name in enumerate(present):
-                if pa.types.is_timestamp(found[name].type):  # as numbers: Python's own times do not reach as far
-                    found = found.set_column(place, name, found[name].cast(pa.int64()))
-            rows += [dict.fromkeys(columns) | row for row in found.to_pylist()]
-    return rows
+    return [row for segment in sound if segment.table == table for row in rows_of(store, segment, columns)]
 
 
 def missing(facts: Facts, sound: Sequence[Segment], broken: Sequence[Segment]) -> list[Missing]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from recorder.errors import Exit, RecorderError
@@ -42,12 +43,25 @@ _TRAILERS = {
     19: (0, 12),  # 64-bit enum
 }
 
+# Far more than any kernel has: of typedefs and qualifiers in a row, and of members of one structure with all that are in it.
+_MOST_MODIFIERS = 64
+_MOST_MEMBERS = 100_000
+
 _STRUCT_DECLARATION = re.compile(r"^struct (\w+) \{\n(.*?)^\};", re.MULTILINE | re.DOTALL)
 _MEMBER = re.compile(r"^\t(?P<declaration>[^;]*?\b(?P<name>\w+)(?:\[\d+\])?);$", re.MULTILINE)
 
 
+@contextmanager
+def _read() -> Iterator[None]:
+    """Turn what comes of numbers that lead nowhere into the error for people."""
+    try:
+        yield
+    except (struct.error, ValueError, IndexError) as error:
+        raise RecorderError(f"the kernel's type information (BTF) cannot be read: {error}", code=Exit.BPF) from error
+
+
 class Btf:
-    """An index over one BTF blob."""
+    """An index over one BTF blob. What is asked of it raises RecorderError (exit 70) where the blob makes no sense."""
 
     def __init__(self, data: bytes) -> None:
         """Index ``data``; raise RecorderError (exit 70) when it is not BTF or has a kind that is not known."""
@@ -55,7 +69,7 @@ class Btf:
         self._positions = [0]
         self._names: dict[tuple[bool, str], int] = {}
         self._functions: dict[int, int] = {}
-        try:
+        with _read():
             magic, _, _, header_len, type_off, type_len, str_off, str_len = struct.unpack_from("<HBBIIIII", data)
             if magic != _MAGIC:
                 raise ValueError("wrong magic number")
@@ -63,8 +77,6 @@ class Btf:
             if self._strings + str_len > len(data) or header_len + type_off + type_len > len(data):
                 raise ValueError("cut short")
             self._index(header_len + type_off, header_len + type_off + type_len)
-        except (struct.error, ValueError) as error:
-            raise RecorderError(f"the kernel's type information (BTF) cannot be read: {error}", code=Exit.BPF) from error
 
     @classmethod
     def of_running_kernel(cls) -> Btf:
@@ -107,46 +119,55 @@ class Btf:
         return (info >> 24) & 0x1F, info & 0xFFFF, info >> 31, size
 
     def _resolve(self, type_id: int) -> int:
-        while type_id and self._header(type_id)[0] in _MODIFIERS:
-            type_id = self._header(type_id)[3]
-        return type_id
+        for _ in range(_MOST_MODIFIERS):
+            kind, _, _, target = self._header(type_id) if type_id else (0, 0, 0, 0)
+            if kind not in _MODIFIERS:
+                return type_id
+            type_id = target
+        raise ValueError("a type that is made of itself")
 
-    def _members(self, type_id: int, base: int = 0) -> Iterator[tuple[str, int]]:
-        """Yield (name, offset in bits) of the members, those of anonymous structures and unions among them."""
-        type_id = self._resolve(type_id)
-        kind, vlen, flag, _ = self._header(type_id)
-        if kind not in (_STRUCT, _UNION):
-            return
-        position = self._positions[type_id] + 12
-        for name, member_type, offset in struct.iter_unpack("<III", self._data[position : position + 12 * vlen]):
-            bit = base + ((offset & 0xFFFFFF) if flag else offset)
-            if name:
-                yield self._string(name), bit
-            else:
-                yield from self._members(member_type, bit)
+    def _members(self, type_id: int) -> Iterator[tuple[str, int]]:
+        """Yield (name, offset in bits) of the members, those of anonymous structures and unions behind those around them."""
+        waiting, left = [(type_id, 0)], _MOST_MEMBERS
+        for outer, base in waiting:
+            type_id = self._resolve(outer)
+            kind, vlen, flag, _ = self._header(type_id)
+            if kind not in (_STRUCT, _UNION):
+                continue
+            left -= vlen + 1
+            if left < 0:
+                raise ValueError("a structure without an end")
+            position = self._positions[type_id] + 12
+            for name, member_type, offset in struct.iter_unpack("<III", self._data[position : position + 12 * vlen]):
+                bit = base + ((offset & 0xFFFFFF) if flag else offset)
+                if name:
+                    yield self._string(name), bit
+                else:
+                    waiting.append((member_type, bit))
 
     def struct(self, name: str) -> tuple[int, dict[str, int]] | None:
         """Return (size in bytes, offset in bytes by member) of ``struct name``, or None where the kernel has none."""
         type_id = self._names.get((False, name))
         if type_id is None:
             return None
-        return self._header(type_id)[3], {member: bit // 8 for member, bit in self._members(type_id)}
+        with _read():
+            return self._header(type_id)[3], {member: bit // 8 for member, bit in self._members(type_id)}
 
     def bit(self, struct_name: str, member: str) -> int | None:
         """Return the offset in bits of a bit field among the members of ``struct struct_name``, or None where the kernel has none."""
         type_id = self._names.get((False, struct_name))
-        return next((bit for name, bit in self._members(type_id) if name == member), None) if type_id is not None else None
+        with _read():
+            return next((bit for name, bit in self._members(type_id) if name == member), None) if type_id is not None else None
 
     def enumerator(self, enum: str, name: str) -> int | None:
         """Return the value of ``name`` in ``enum enum``, or None where the kernel has none."""
         type_id = self._names.get((False, "enum " + enum))
         if type_id is None:
             return None
-        position, vlen = self._positions[type_id] + 12, self._header(type_id)[1]
-        for offset, value in struct.iter_unpack("<Ii", self._data[position : position + 8 * vlen]):
-            if self._string(offset) == name:
-                return int(value)
-        return None
+        with _read():
+            position, vlen = self._positions[type_id] + 12, self._header(type_id)[1]
+            values = struct.iter_unpack("<Ii", self._data[position : position + 8 * vlen])
+            return next((int(value) for offset, value in values if self._string(offset) == name), None)
 
     def function(self, name: str) -> int | None:
         """Return the number of the type that stands for the function ``name``, None if there is none."""
@@ -163,11 +184,12 @@ class Btf:
         type_id = self.raw_tracepoint_type(name)
         if type_id is None:
             return None
-        pointer = self._resolve(type_id)
-        if self._header(pointer)[0] != _PTR:
-            return None
-        kind, vlen, _, _ = self._header(self._header(pointer)[3])
-        return vlen - 1 if kind == _FUNC_PROTO else None  # the first one is the tracepoint's own data
+        with _read():
+            pointer = self._resolve(type_id)
+            if self._header(pointer)[0] != _PTR:
+                return None
+            kind, vlen, _, _ = self._header(self._header(pointer)[3])
+            return vlen - 1 if kind == _FUNC_PROTO else None  # the first one is the tracepoint's own data
 
 
 def relocate(declarations: str, btf: Btf) -> str:

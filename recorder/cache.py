@@ -30,11 +30,15 @@ def place() -> Path:
 def folder() -> Path | None:
     """Return the folder of the cache; None where there is none, or it cannot be trusted."""
     try:
-        found, owners = place().lstat(), {os.geteuid(), Path(sys.prefix).stat().st_uid}
+        found = place().lstat()
+        return place() if stat.S_ISDIR(found.st_mode) and _is_ours(found) else None
     except OSError:
         return None
-    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid in owners and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return place() if is_ours else None
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    """Say whether nobody else made a file or folder, or may write to it."""
+    return found.st_uid in {os.geteuid(), Path(sys.prefix).stat().st_uid} and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,14 @@ class Entry:
     path: Path
 
     def read(self) -> Compiled | None:
-        """Return what is kept there; None where nothing is, or it cannot be read."""
+        """Return what is kept there; None where nothing is, it cannot be read, or somebody else put it there while the folder was open to them."""
         try:
-            text = self.path.read_text()
-            os.utime(self.path)  # those that are not used are the first to go
-            return Compiled.from_json(text)
+            with open(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8") as file:
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode) or not _is_ours(found):
+                    return None
+                os.utime(file.fileno())  # those that are not used are the first to go
+                return Compiled.from_json(file.read())
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -46,7 +46,12 @@ class Compiled:
     @classmethod
     def from_json(cls, text: str) -> Compiled:
         """Return what :meth:`to_json` made; raise ValueError, KeyError or TypeError for anything else."""
-        data = json.loads(text)
+        try:
+            data = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
+        if not isinstance(data, dict) or not isinstance(data["functions"], dict) or not isinstance(data["records"], dict):
+            raise TypeError("not a compiled file")
         functions = {name: base64.b64decode(code, validate=True) for name, code in data["functions"].items()}
         return cls(tuple(Map(**each) for each in data["maps"]), functions, data["records"])
 

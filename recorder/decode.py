@@ -74,6 +74,7 @@ def string_lists(data: npt.NDArray[np.uint8], sizes: npt.NDArray[np.uint32], pre
     A last string without its NUL (cut off) is kept.
     """
     rows, width = data.shape
+    sizes = np.minimum(sizes, np.uint32(width))
     padded = np.zeros((rows, width + 1), np.uint8)
     padded[:, :width] = data
     columns = np.arange(width + 1, dtype=np.uint32)
@@ -94,7 +95,7 @@ def string_lists(data: npt.NDArray[np.uint8], sizes: npt.NDArray[np.uint32], pre
 def strings(data: npt.NDArray[np.uint8], sizes: npt.NDArray[np.uint32]) -> pa.StringArray:
     """Return row k's first ``sizes[k]`` bytes of ``data`` (rows by bytes) as a string, up to a NUL among them."""
     sizes = np.minimum(sizes, np.where((data == 0).any(axis=1), (data == 0).argmax(axis=1), data.shape[1])).astype(np.uint32)
-    lists = string_lists(data, np.minimum(sizes, data.shape[1]), np.ones(len(data), np.bool_))
+    lists = string_lists(data, sizes, np.ones(len(data), np.bool_))
     # One string a row, but for rows of no bytes at all: those have none, and become "".
     flat = lists.flatten()
     counts = np.diff(np.asarray(lists.offsets))

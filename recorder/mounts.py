@@ -24,8 +24,8 @@ def mounts(*kinds: str, mountinfo: Path | None = None) -> list[Mount]:
     # Not read_text(), splitlines() and split(): a folder's name may have any line end and space but those that the kernel escapes.
     for line in (mountinfo or MOUNTINFO).read_bytes().decode("utf-8", "surrogateescape").split("\n")[:-1]:
         before, _, after = line.partition(" - ")
-        kind, _, options = after.split(" ", 2)
-        if kind in kinds:
-            _, _, _, root, path = before.split(" ")[:5]
-            found.append(Mount(kind, Path(path), tuple(options.split(" ")[-1].split(",")), root))
+        kind, _, rest = after.partition(" ")
+        fields = before.split(" ")
+        if kind in kinds and len(fields) >= 5:
+            found.append(Mount(kind, Path(fields[4]), tuple(rest.split(" ")[-1].split(",")), fields[3]))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from recorder.mounts import mounts
 
 _CLONE_NEWNET = 0x40000000
 _LISTED = 16
+_NAMED = re.compile(r"net:\[[0-9]{1,19}\]")
 
 
 def network_namespaces(proc: Path = Path("/proc")) -> dict[int, list[Path]]:
@@ -37,8 +39,8 @@ def network_namespaces(proc: Path = Path("/proc")) -> dict[int, list[Path]]:
 def _mounted(folder: Path) -> Iterator[tuple[int, Path]]:
     """Yield the network namespaces that are mounted where a process of /proc looks: ip netns, and runtimes, keep them so."""
     for mount in mounts("nsfs", mountinfo=folder / "mountinfo"):
-        if mount.root.startswith("net:["):
-            yield _inode(mount.root), folder / "root" / mount.path.relative_to("/")
+        if _NAMED.fullmatch(mount.root):
+            yield _inode(mount.root), folder / "root" / str(mount.path).lstrip("/")
 
 
 def _inode(link: str) -> int:

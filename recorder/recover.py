@@ -228,28 +228,33 @@ def _whole(store: FolderStore, name: str, table: str, recording_id: str, advance
     }
 
 
+def _int64(number: int) -> int:
+    """Return the number next to it that a column can hold: sums of what lies may be larger."""
+    return max(-(1 << 63), min(number, (1 << 63) - 1))
+
+
 def _count_as_lost(store: FolderStore, folder: ReopenedFolder, manifest: Manifest, facts: Facts, done: Recovered) -> None:
     """Write a segment of ``coverage`` that stands in the place of what is damaged, with a row for each thing that is missing."""
     table = TABLES["coverage"]
     rows = [
         {
             "ts": (item.from_ns + (facts.offset_ns or 0)) // 1_000,
-            "ts_ns": item.from_ns,
-            "interval_ns": max(item.to_ns - item.from_ns, 1),
+            "ts_ns": _int64(item.from_ns),
+            "interval_ns": _int64(max(item.to_ns - item.from_ns, 1)),
             "tracer": TABLES[item.table].tracer if item.table in TABLES else facts.coverage[item.table].tracer,
             "table": item.table,
             "attached": True,
             "events": 0,
-            "lost": item.rows,
+            "lost": _int64(item.rows or 0),
             "bytes": 0,
-            "unwritten": item.rows,
+            "unwritten": _int64(item.rows or 0),
         }
         for item in done.counted
     ]
     path = _free("coverage/000000.parquet", {name.removesuffix(_TMP) for name in store.names()} | manifest.named)
     segment = NewSegment(folder, table, int(Path(path).stem))
     try:
-        times = [item.from_ns for item in done.counted]
+        times = [_int64(item.from_ns) for item in done.counted]
         segment.write(pa.Table.from_pylist(rows, schema=arrow_schema(table)), (min(times), max(times)) if times else None)
         segment.finish()
         segment.seal()

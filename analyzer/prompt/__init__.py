@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 
 from analyzer.cli import print_error
@@ -75,6 +76,8 @@ def _ask_all(paths: list[Path], form: str, timeout_s: float, asked: Asked) -> in
         narrow(sandbox, asked)
         prompt = Prompt(sandbox, form, at_terminal)
         if not at_terminal:
+            if isinstance(sys.stdin, TextIOWrapper):
+                sys.stdin.reconfigure(errors="surrogateescape")
             with interruptible(sandbox, "sql"):
                 return prompt.run(piped(iter(sys.stdin)))
         from analyzer.prompt.terminal import typed

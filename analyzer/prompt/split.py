@@ -22,17 +22,17 @@ def _first(text: str) -> tuple[int, int | None]:
     """Return where the first entry of ``text`` begins and where it ends, the latter None where it is not whole."""
     import duckdb
 
-    data = text.encode()
-    kinds = duckdb.tokenize(text)
+    whole = text.encode("utf-8", "replace")  # bytes that are no UTF-8 come as surrogates, which DuckDB does not take: it says so when it is asked
+    kinds = duckdb.tokenize(whole.decode())
     words = [(offset, kind) for offset, kind in kinds if kind != duckdb.token_type.comment]
     if not words:
-        return (kinds[-1][0] if kinds and _is_open_comment(data[kinds[-1][0] :]) else len(text)), None
-    begin = _character(data, words[0][0])
+        return (kinds[-1][0] if kinds and _is_open_comment(whole[kinds[-1][0] :]) else len(text)), None
+    begin = _character(whole, words[0][0])
     if text[begin] == ".":
         return begin, begin + len(text[begin:].partition("\n")[0])
-    ends = (offset for offset, kind in words if kind == duckdb.token_type.operator and data[offset : offset + 1] == b";")
+    ends = (offset for offset, kind in words if kind == duckdb.token_type.operator and whole[offset : offset + 1] == b";")
     end = next(ends, None)
-    return begin, None if end is None else _character(data, end) + 1
+    return begin, None if end is None else _character(whole, end) + 1
 
 
 def _character(data: bytes, offset: int) -> int:

@@ -146,7 +146,7 @@ class Pseudonyms:
         if len(self._addresses) + len(made) > _REMEMBERED:
             self._addresses = {}
         self._addresses.update(made)
-        return [found[text] or made[text] for text in texts]
+        return [made[text] if (known := found[text]) is None else known for text in texts]
 
     def _made(self, texts: Iterable[str]) -> dict[str, str]:
         made: dict[str, str] = {}

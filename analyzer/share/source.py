@@ -11,15 +11,13 @@ from analyzer.errors import AnalyzerError
 from analyzer.manifest import Segment
 from analyzer.manifest import damaged as damage
 from analyzer.recording import Recording
+from analyzer.segment_check import unreadable
 from recorder.schema import Column, Table, arrow_schema
 
 # A row group with more rows or bytes than the recorder writes is read in parts.
 _BATCH_ROWS = 131_072
 _WHOLE_ROWS = 262_144
 _WHOLE_BYTES = 64 << 20
-
-# What pyarrow raises for a file that is no Parquet, or is damaged.
-_DAMAGE = (pa.ArrowException, OSError, ValueError, MemoryError)
 
 
 def damaged(recording: Recording, segment: Segment, what: str) -> AnalyzerError:
@@ -69,7 +67,7 @@ class _reading:
             texts = [name for name, kind in zip(schema.names, schema.types, strict=True) if _plain(kind) in (pa.string(), pa.list_(pa.string()))]
             leaves = [f"{name}.list.element" if _plain(schema.field(name).type) == pa.list_(pa.string()) else name for name in texts]
             self._file = pq.ParquetFile(opened, read_dictionary=leaves)
-        except _DAMAGE as error:
+        except unreadable() as error:
             opened.close()
             raise self._fault(error) from None
         return self._file
@@ -77,7 +75,7 @@ class _reading:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if self._file:
             self._file.close(force=True)
-        if isinstance(error, _DAMAGE):
+        if isinstance(error, unreadable()):
             raise self._fault(error) from None
 
     def _fault(self, error: BaseException) -> AnalyzerError:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FILENAME_BYTES = 512
 PROC_BYTES = 4_096
+# Where there are hierarchies of v1, each has a line, and each path may have some 4 KiB.
+CGROUP_BYTES = 65_536
 
 
 def _flags(btf: Btf) -> Sequence[str]:
@@ -81,12 +83,12 @@ def _proc() -> Path | None:
     return Path("/proc") if in_initial_pid_namespace() else None
 
 
-def _read(pid: int, name: str) -> bytes | None:
+def _read(pid: int, name: str, most: int = PROC_BYTES) -> bytes | None:
     try:
         if (proc := _proc()) is None:
             return None
         with (proc / str(pid) / name).open("rb") as file:
-            return file.read(PROC_BYTES)
+            return file.read(most)
     except OSError:  # it has ended meanwhile, or is not ours to see
         return None
 
@@ -124,7 +126,8 @@ def _not_recorded(block: Block) -> pa.Array:
 def cgroup_paths(lines: str) -> tuple[str | None, str | None]:
     """Return the paths in v2 and in v1's memory controller from the text of /proc/PID/cgroup; None for one that is not there."""
     # Not splitlines(): a group's name may have any of the characters that it takes for a line's end, but for the newline.
-    paths = {controllers: path for _, controllers, path in (line.split(":", 2) for line in lines.split("\n") if line)}
+    fields = (line.split(":", 2) for line in lines.split("\n"))
+    paths = {found[1]: found[2] for found in fields if len(found) == 3}
     return paths.get(""), next((path for controllers, path in paths.items() if "memory" in controllers.split(",")), None)
 
 
@@ -137,7 +140,7 @@ def cgroup_path(lines: str) -> str | None:
 def _cgroup_path(block: Block) -> pa.Array:
     import pyarrow as pa
 
-    texts = (_read(int(pid), "cgroup") for pid in block["pid"])
+    texts = (_read(int(pid), "cgroup", CGROUP_BYTES) for pid in block["pid"])
     return pa.array([cgroup_path(text.decode("utf-8", "replace")) if text else None for text in texts], pa.string())
 
 

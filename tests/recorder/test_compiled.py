@@ -118,6 +118,26 @@ def test_a_folder_of_somebody_else_is_no_cache(kept: Path) -> None:
     assert cache.entry("a job", []) is None
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a file away")
+@pytest.mark.parametrize(("owner", "mode"), [(12345, 0o600), (0, 0o620), (0, 0o602)])
+def test_what_somebody_else_put_there_while_the_folder_was_open_is_not_loaded(kept: Path, owner: int, mode: int) -> None:
+    place = entry()
+    place.write(COMPILED)
+    assert kept.is_dir()
+    assert place.read() == COMPILED
+    os.chown(place.path, owner, owner)
+    place.path.chmod(mode)
+    assert place.read() is None
+
+
+def test_a_link_to_an_entry_is_none(kept: Path) -> None:
+    place = entry()
+    place.write(COMPILED)
+    place.path.rename(kept / "elsewhere")
+    place.path.symlink_to(kept / "elsewhere")
+    assert place.read() is None
+
+
 def test_a_link_to_a_folder_is_no_cache(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     link = kept.parent / "link"
     link.symlink_to(kept)
