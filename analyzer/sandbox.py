@@ -17,6 +17,7 @@ from analyzer.errors import AnalyzerError, Exit
 from analyzer.limits import memory_bytes, settings, spill_folder
 from analyzer.macros import MACROS
 from analyzer.recording import Recording, has_changed, known_tables
+from analyzer.row_counts import check_rows
 from analyzer.shared import refuse_networks
 from analyzer.sql_error import damaged, error_of, execution_error, syntax_error
 from analyzer.statement import Statement, check, too_deep, too_many
@@ -187,6 +188,8 @@ class Sandbox:
         import duckdb
 
         self.view(statement.tables)
+        if statement.counts:
+            check_rows(self._run, self._sources(), statement.tables)
         for name in sorted(statement.macros - self._macros):  # made when called, since making them takes as long as a small report
             self._run(MACROS[name].definition)
             self._macros.add(name)

@@ -24,6 +24,7 @@ _ORDERS = frozenset(["ASCENDING", "DESCENDING", "ORDER_DEFAULT"])
 _NODES = _QUERIES | _TABLE_REFS | _MODIFIERS | _ORDERS
 _VALUES = frozenset(["COLUMN_REF", "CONSTANT", "LAMBDA", "PARAMETER", "POSITIONAL_REFERENCE", "STAR", "SUBQUERY", "TYPE"])
 _EXPRESSIONS = _VALUES | {"BETWEEN", "CASE", "CAST", "COLLATE", "COMPARISON", "CONJUNCTION", "FUNCTION", "OPERATOR", "WINDOW"}
+_COLUMNS = frozenset(["COLUMN_REF", "POSITIONAL_REFERENCE", "STAR"])
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 _PORTABLE = "A report is one SELECT over the tables of a recording."
 
@@ -33,12 +34,16 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement that may run: its text, the recording's tables that it reads, the names of its parameters, and the macros that it calls."""
+    """A statement that may run: its text, the recording's tables that it reads, the names of its parameters, and the macros that it calls.
+
+    ``counts`` says that a part of it needs how many rows there are, and no value of them: footers alone answer that.
+    """
 
     sql: str
     tables: frozenset[str]
     parameters: frozenset[str]
     macros: frozenset[str]
+    counts: bool = False
 
 
 def check(sql: str, tree: str, tables: set[str], title: str) -> Statement:
@@ -54,7 +59,7 @@ def check(sql: str, tree: str, tables: set[str], title: str) -> Statement:
         raise too_many(title, len(parsed["statements"]))
     checker = _Checker(sql, tables, title)
     checker.walk(parsed["statements"][0]["node"])
-    return Statement(sql, frozenset(checker.read), frozenset(checker.parameters), frozenset(checker.macros))
+    return Statement(sql, frozenset(checker.read), frozenset(checker.parameters), frozenset(checker.macros), checker.counts)
 
 
 def too_deep(title: str) -> AnalyzerError:
@@ -69,6 +74,22 @@ def too_many(title: str, count: int) -> AnalyzerError:
     return AnalyzerError(f"{title} has {count} statements; a report is one SELECT.", "Keep one, and run the others by themselves.")
 
 
+def _reads_no_column(select: dict[str, Json]) -> bool:
+    """Say whether a SELECT over tables, without those inside of it, names no column."""
+    if select["from_table"]["type"] == "EMPTY":
+        return False
+    todo = [value for key, value in select.items() if key != "cte_map"]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, list):
+            todo.extend(value)
+        elif isinstance(value, dict) and str(value.get("type")) not in _QUERIES:
+            if value.get("class") in _COLUMNS:
+                return False
+            todo.extend(value.values())
+    return True
+
+
 class _Checker:
     """Walks the tree of one statement, without recursion: a tree may be deeper than Python's stack."""
 
@@ -79,6 +100,7 @@ class _Checker:
         self.read: set[str] = set()
         self.parameters: set[str] = set()
         self.macros: set[str] = set()
+        self.counts = False
 
     def walk(self, root: Json) -> None:
         todo: list[tuple[Json, Scope]] = [(root, frozenset())]
@@ -96,7 +118,9 @@ class _Checker:
         elif isinstance(kind := node.get("type"), str):
             if kind not in _NODES:
                 raise self._refuse_node(kind, node)
-            if kind == "BASE_TABLE":
+            if kind == "SELECT_NODE":
+                self.counts = self.counts or _reads_no_column(node)
+            elif kind == "BASE_TABLE":
                 self._table(node, scope)
             elif kind == "TABLE_FUNCTION":
                 self._table_function(node)
