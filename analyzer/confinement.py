@@ -14,8 +14,8 @@ from pathlib import Path
 
 from analyzer import landlock, scratch
 from analyzer.landlock import IOCTL_DEV, READ, READ_FILE, REMOVE_DIR, WRITE, WRITE_FILE, Rule
+from analyzer.limits import limit_process
 from analyzer.report import queries_folder
-from analyzer.sandbox import limit_process
 from analyzer.unfinished import remove_unfinished, unfinished
 
 # Where code is, and what libraries read for themselves: nothing of it is anybody's secret.

@@ -8,12 +8,26 @@ from analyzer import scratch
 
 _MEMORY_SHARE = 0.5
 _MEMORY_MAX_BYTES = 2 << 30
+_MEMORY_BESIDE_BYTES = 1 << 30
 _SPILL_MAX = "16GB"
 
 
 def memory_bytes() -> float:
     """Return how much memory DuckDB may take: half of the machine's, and no more than 2 GiB: what does not fit is spilled."""
     return min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE, _MEMORY_MAX_BYTES)
+
+
+def limit_process() -> None:
+    """Bound the memory of this process: DuckDB's own limit does not count the strings of constant expressions.
+
+    Without it ``SELECT length(repeat('x', 4000000000))`` takes 8 GB where the limit is 2.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = int(memory_bytes()) + _MEMORY_BESIDE_BYTES
+    if soft == resource.RLIM_INFINITY or soft > limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def spill_folder() -> str:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 from analyzer import scratch
 from analyzer.cut import Scope
 from analyzer.errors import AnalyzerError, Exit
-from analyzer.limits import memory_bytes, settings, spill_folder
+from analyzer.limits import settings, spill_folder
 from analyzer.macros import MACROS
 from analyzer.recording import Recording, has_changed, known_tables
 from analyzer.row_counts import check_rows
 from analyzer.shared import refuse_networks
-from analyzer.sql_error import damaged, error_of, execution_error, syntax_error
-from analyzer.statement import Statement, check, too_deep, too_many
+from analyzer.sql_error import damaged, error_of, execution_error
+from analyzer.statement import Statement, check, not_a_select
 from analyzer.store import PACK_SCHEME, FolderStore
 from analyzer.views import Sources, files, sql_list, view_sql
 
@@ -36,7 +36,6 @@ TIMEOUT_S = 600.0
 """How long a statement may run unless the user says otherwise."""
 
 _ABOUT = "SELECT recording_id, host, start_ns, end_ns, coalesce(clean_end, false), tracers, filters FROM recording"
-_MEMORY_BESIDE_BYTES = 1 << 30
 _ARROW_ROWS = 10_000
 
 
@@ -56,19 +55,6 @@ def open_sandbox(recordings: Sequence[Recording], timeout_s: float = TIMEOUT_S, 
         raise
     finally:
         sandbox.close()
-
-
-def limit_process() -> None:
-    """Bound the memory of this process: DuckDB's own limit does not count the strings of constant expressions.
-
-    Without it ``SELECT length(repeat('x', 4000000000))`` takes 8 GB where the limit is 4.
-    """
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = int(memory_bytes()) + _MEMORY_BESIDE_BYTES
-    if soft == resource.RLIM_INFINITY or soft > limit:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 class Sandbox:
@@ -173,7 +159,7 @@ class Sandbox:
         except duckdb.Error as error:
             raise execution_error(error, title, self.timeout_s) from None
         if tree.startswith('{"error":true'):
-            raise self._not_a_select(sql, tree, title)
+            raise not_a_select(sql, tree, title, self._connection.extract_statements)
         statement = check(sql, tree, self._known, title)
         if "in_cidr" in statement.macros:
             refuse_networks(self.recordings, title)
@@ -269,22 +255,6 @@ class Sandbox:
             return damaged(str(error))
         return execution_error(error, title, self.timeout_s)
 
-    def _not_a_select(self, sql: str, tree: str, title: str) -> AnalyzerError:
-        import json
-
-        answer = json.loads(tree)
-        if "max_expression_depth" in answer["error_message"]:
-            return too_deep(title)
-        if answer["error_type"] == "parser":
-            return syntax_error(sql, answer, title)
-        kinds = [str(statement.type).rpartition(".")[2] for statement in self._connection.extract_statements(sql)]
-        if len(kinds) > 1:
-            return too_many(title, len(kinds))
-        if kinds == ["MULTI"]:  # DuckDB rewrites PIVOT into several statements
-            return AnalyzerError(f"{title}: PIVOT is not allowed in a report.", "Write one aggregate with FILTER (WHERE …) a column.")
-        named = f"{kinds[0].replace('_', ' ')} is" if kinds else "that is"
-        return AnalyzerError(f"{title}: {named} not allowed in a report.", "A report is one SELECT over the tables of a recording.")
-
     def view(self, tables: Iterable[str]) -> None:
         """Make the views over ``tables`` that are not there yet; raise AnalyzerError for a file that is not what its table is."""
         import duckdb
@@ -324,5 +294,5 @@ class Sandbox:
         cursor = self._run(f"SELECT * FROM read_parquet({sql_list([file])}) LIMIT 0")
         try:
             return {str(name): str(kind) for name, kind, *_ in cursor.description or ()}
-        except RuntimeError:  # all that DuckDB's Python says of a name that is not UTF-8
+        except (RuntimeError, UnicodeDecodeError):  # what DuckDB's Python says of a name that is not UTF-8, or of one in a nested type
             raise damaged("a column's name is not UTF-8") from None

@@ -214,8 +214,9 @@ def unreadable(*others: type[BaseException]) -> tuple[type[BaseException], ...]:
     """Return what pyarrow raises for a file that it cannot make sense of, and ``others``."""
     import pyarrow as pa
 
-    # RuntimeError is what Cython makes of a C++ exception that has no other name, such as that for statistics of another type than their column.
-    return *others, pa.ArrowException, OSError, ValueError, TypeError, OverflowError, MemoryError, RuntimeError
+    # RuntimeError is what Cython makes of a C++ exception that has no other name, such as that for statistics of another type than their column;
+    # LookupError comes of a column that is there twice.
+    return *others, pa.ArrowException, OSError, ValueError, TypeError, OverflowError, LookupError, MemoryError, RuntimeError
 
 
 def _first_line(error: BaseException) -> str:

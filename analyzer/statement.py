@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from analyzer.errors import AnalyzerError
 from analyzer.functions import FUNCTIONS, OPERATOR, TABLE_FUNCTIONS
 from analyzer.macros import MACROS, cidr_fault
-from analyzer.sql_error import excerpt, near
+from analyzer.sql_error import excerpt, near, syntax_error
 
 _QUERIES = frozenset(["SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE"])
 _TABLE_REFS = frozenset(["BASE_TABLE", "SUBQUERY", "JOIN", "TABLE_FUNCTION", "EXPRESSION_LIST", "EMPTY", "SHOW_REF"])
@@ -72,6 +72,22 @@ def too_many(title: str, count: int) -> AnalyzerError:
     if count == 0:
         return AnalyzerError(f"{title} has no statement.", _PORTABLE)
     return AnalyzerError(f"{title} has {count} statements; a report is one SELECT.", "Keep one, and run the others by themselves.")
+
+
+def not_a_select(sql: str, tree: str, title: str, statements: Callable[[str], list[Any]]) -> AnalyzerError:
+    """Return the error for a text of which DuckDB's parser makes no tree; ``statements`` splits it."""
+    answer = json.loads(tree)
+    if "max_expression_depth" in answer["error_message"]:
+        return too_deep(title)
+    if answer["error_type"] == "parser":
+        return syntax_error(sql, answer, title)
+    found = [str(statement.type).rpartition(".")[2] for statement in statements(sql)]
+    if len(found) > 1:
+        return too_many(title, len(found))
+    if found == ["MULTI"]:  # DuckDB rewrites PIVOT into several statements
+        return AnalyzerError(f"{title}: PIVOT is not allowed in a report.", "Write one aggregate with FILTER (WHERE …) a column.")
+    named = f"{found[0].replace('_', ' ')} is" if found else "that is"
+    return AnalyzerError(f"{title}: {named} not allowed in a report.", "A report is one SELECT over the tables of a recording.")
 
 
 def _reads_no_column(select: dict[str, Json]) -> bool:

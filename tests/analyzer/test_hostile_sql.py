@@ -179,7 +179,7 @@ def test_a_statement_that_takes_more_memory_than_there_is_ends_with_a_sentence(r
 
 
 def test_the_command_limits_the_memory_of_its_process() -> None:
-    code = "import resource; from analyzer.sandbox import limit_process; limit_process(); print(resource.getrlimit(resource.RLIMIT_DATA)[0])"
+    code = "import resource; from analyzer.limits import limit_process; limit_process(); print(resource.getrlimit(resource.RLIMIT_DATA)[0])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPO, timeout=60)
     assert 1 << 30 < int(done.stdout) <= 5 << 30
 
