@@ -12,7 +12,9 @@ from analyzer.errors import AnalyzerError, Exit
 from analyzer.recording import open_recording
 from analyzer.report import Report
 from analyzer.sandbox import open_sandbox
+from recorder.schema import MANIFEST
 from tests.analyzer.conftest import Analyze, error_of, on_terminal
+from tests.fuzz.footer import claiming
 from tests.rows import read_rows, write_recording
 
 EVERYTHING = Report("everything", "SELECT * FROM exec ORDER BY ALL")
@@ -51,6 +53,24 @@ def test_a_segment_with_changed_bytes_gives_an_answer_or_one_error(table: str, c
         errors += [found] if isinstance(found, AnalyzerError) else []
     assert errors
     assert [error.message for error in errors if error.code != Exit.RECORDING or not error.message.isprintable()] == []
+
+
+@pytest.mark.parametrize("sql", ["SELECT count(*) FROM exec", "SELECT EXISTS (SELECT 1 FROM exec)", "WITH x AS (FROM exec) SELECT count(*) FROM x"])
+@pytest.mark.parametrize("rows", [0, 7, 1 << 40])
+def test_a_footer_that_claims_other_rows_than_were_written_is_noticed_where_rows_are_counted(sql: str, rows: int, copy: Path) -> None:
+    path = copy / "exec" / "000000.parquet"
+    sound = path.read_bytes()
+    written = read_rows()["exec"]
+    path.write_bytes(claiming(sound, rows))
+    manifest = copy / MANIFEST
+    manifest.write_text(manifest.read_text().replace(f'"bytes": {len(sound)}', f'"bytes": {path.stat().st_size}'))
+    with open_sandbox([open_recording(copy)], TIMEOUT_S) as sandbox:
+        with pytest.raises(AnalyzerError, match=f"files of exec claim {rows:,} rows where {len(written)} were written") as caught:
+            sandbox.execute(sandbox.prepare(sql, "report"), "report")
+        assert caught.value.code == Exit.RECORDING
+        # Where values are read, DuckDB finds it by itself.
+        with pytest.raises(AnalyzerError):
+            list(sandbox.execute(sandbox.prepare("SELECT max(pid) FROM exec", "report"), "report").batches)
 
 
 def test_a_columns_name_may_not_be_text(copy: Path) -> None:

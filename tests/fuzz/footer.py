@@ -181,6 +181,15 @@ def nested(data: bytes, depth: int) -> bytes:
     return with_footer(data, footer)
 
 
+def claiming(data: bytes, rows: int) -> bytes:
+    """Return a Parquet file that claims to have so many rows, in its first row group and in all."""
+    footer = parsed(data)
+    groups = next(field for field in footer if field.number == 4).value[1]
+    for of in (footer, groups[0]):
+        next(field for field in of if field.number == 3).value = rows
+    return with_footer(data, footer)
+
+
 def mutate_parquet(data: bytes, chance: random.Random) -> bytes:
     """Return a Parquet file with one to three lies: mostly in its footer, else in its pages, its lengths, or its end."""
     for _ in range(chance.randint(1, 3)):
