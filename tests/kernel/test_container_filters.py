@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,10 +16,11 @@ import pytest
 from tests.kernel.container_box import IS_HYBRID, KINDS, Box, cgroup
 from tests.kernel.harness import Recording, Running, Spawner, launched, program, recorder, run_record, true_path
 
-ID = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970"
+# Other ones in each run: who runs the tests beside these ones is not to see these containers as theirs.
+ID = secrets.token_hex(32)
 NEAR_ID = ID[:12] + "0" * 52
-OTHER_ID = "99f3a16ea25b7724cb56a4f0c0df1113ad9474fbf5545bead97fd5c7f61c13f4"
-V1_ID = "0a8c1c0c61e3e2b2d4b2c9b1a6d87c5f1e0d3c4b5a69788796a5b4c3d2e1f009"
+OTHER_ID = secrets.token_hex(32)
+V1_ID = secrets.token_hex(32)
 BARE = f"bare-{os.getpid()}"
 EVENTS = ("clone", "exec", "exit")
 # Three containers, on a hybrid host a fourth that only v1 knows, and a process of the host; each starts a program so many times.

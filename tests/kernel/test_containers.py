@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,13 +19,14 @@ from tests.kernel.harness import Recording, Row, Spawner, program, recorder, run
 from tests.support import Cli
 
 HOST = os.uname().nodename
-ID = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970"
-OTHER_ID = "99f3a16ea25b7724cb56a4f0c0df1113ad9474fbf5545bead97fd5c7f61c13f4"
+# Other ones in each run: who runs the tests beside these ones is not to see these containers as theirs.
+ID = secrets.token_hex(32)
+OTHER_ID = secrets.token_hex(32)
 LONGEST_HOSTNAME = "h" * 64
 ODD_HOSTNAME = b"\x1b[31mred\xff\n"
 ODD_GROUP = b"\x1b[2Jodd\xff \r"
 DEPTH = 40
-SOMEBODY = 65_477
+SOMEBODY = 100_000 + os.getpid()
 COUNT = 300
 MORE_THAN_A_RING = 500
 CONNECT = "container_connect"
@@ -350,7 +352,8 @@ def test_ten_thousand_that_come_and_go_are_all_there_and_reports_have_them(tmp_p
         box = ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc"]
         many = {(uts_ns, nodename) for _, _, uts_ns, nodename in json.loads(run_program([*box, *program("container_many", 10_000, "uts")]).output)}
         recording = running.stop()
-    named = [row for row in recording.table("container") if row["nodename"].startswith("many-")]
+    names = {nodename for _, nodename in many}
+    named = [row for row in recording.table("container") if row["nodename"] in names]
     assert len({row["pid_ns"] for row in named}) == 1
     total = sum(row["events"] + row["lost"] for row in recording.rows("coverage", table="container"))
     assert len(recording.table("container")) + recording.lost("container") == total >= 20_000, "one with the host's name, one with its own"
@@ -360,7 +363,7 @@ def test_ten_thousand_that_come_and_go_are_all_there_and_reports_have_them(tmp_p
     assert recording.about()["clean_end"]
     found = cli("analyze", "containers", "--format", "json", path)
     assert found.returncode == 0, found.stderr
-    assert [row for row in json.loads(found.stdout)["rows"] if row["container"].startswith("many-")]
+    assert [row for row in json.loads(found.stdout)["rows"] if row["container"] in names]
 
 
 def test_nothing_is_there_twice(seen: Seen) -> None:

@@ -18,7 +18,7 @@ from tests.kernel.harness import Recording, Spawner, cgroup_mounts, eventually, 
 
 EVENTS = ("clone", "exec", "exit")
 BELOW = "be\r\x0clow \x1c\u2028"  # whoever has a cgroup of their own may call those below it so
-STRANGER = 65_477  # a user id that nothing else runs by
+STRANGER = 100_000 + os.getpid()  # a user id that nothing else runs by
 
 
 def as_user(uid: int) -> list[str]:

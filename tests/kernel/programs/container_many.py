@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import platform
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -17,11 +18,12 @@ SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}[platform.machine()]
 libc = ctypes.CDLL(None, use_errno=True)
 
 flags = CLONE_NEWUTS | (0 if sys.argv[2:] == ["uts"] else CLONE_NEWPID) | signal.SIGCHLD
+mine = f"many-{secrets.token_hex(4)}"
 ready, tell = os.pipe()
 wait, go = os.pipe()
 found = []
 for number in range(int(sys.argv[1])):
-    hostname = f"many-{number}"
+    hostname = f"{mine}-{number}"
     pid = libc.syscall(SYS_CLONE, flags, 0, 0, 0, 0)
     if pid == 0:
         os.close(go)
