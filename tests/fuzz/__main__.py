@@ -22,7 +22,9 @@ from tests.support import REPO
 FOUND = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bpftape" / "fuzz"
 RESULTS = FOLDER / "RESULTS.md"
 LIMIT_MIB = 3_072
-KEPT_BYTES = 16_384
+INTERRUPTED = 72
+"""What libFuzzer returns when SIGINT ends a run: what it did until then counts."""
+KEPT_BYTES = 600
 _HEAD = """# What fuzzing found
 
 The last `make fuzz` of each target. Inputs are those of one run, after all that is kept was tried; crashes are what that run found: the
@@ -69,7 +71,7 @@ def fuzz(name: str, runs: int, seed: int) -> Outcome:
     counts = re.findall(r"^#(\d+)\s+\S+.*", text, re.MULTILINE)
     branches = re.findall(r"ft: (\d+)", text)
     written = re.search(r"Test unit written to (\S+)", text)
-    crash = written[1] if written else "" if done.returncode == 0 else f"status {done.returncode}"
+    crash = written[1] if written else "" if done.returncode in (0, INTERRUPTED) else f"status {done.returncode}"
     if crash:
         print(text[-6_000:], file=sys.stderr)
     return Outcome(int(counts[-1]) if counts else 0, time.monotonic() - began, int(branches[-1]) if branches else 0, crash)
@@ -80,7 +82,11 @@ def keep(name: str) -> None:
     target = CORPUS / name
     sizes = [f"-max_len={KEPT_BYTES}", "-merge=1", f"-timeout={LONGEST_S}", f"-rss_limit_mb={LIMIT_MIB}"]
     folders = [str(target), str(FOUND / name / "inputs")]
-    subprocess.run([sys.executable, "-m", "tests.fuzz.long", name, *sizes, *folders], cwd=REPO, stderr=subprocess.DEVNULL, check=True)
+    command = FOUND / name / "again"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.fuzz.long {name} "$@"\n')
+    command.chmod(0o700)
+    environment = {**os.environ, "FUZZ_COMMAND": str(command)}
+    subprocess.run([str(command), *sizes, *folders], cwd=REPO, env=environment, stderr=subprocess.DEVNULL, check=True)
 
 
 def note(name: str, outcome: Outcome) -> None:

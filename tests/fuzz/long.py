@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import sys
@@ -27,5 +28,10 @@ def mutated(data: bytes, max_size: int, seed: int) -> bytes:
 if __name__ == "__main__":
     # As for the commands, which bound what they take: what claims more memory than there is ends with an error, and not with the machine.
     resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_BYTES, LIMIT_BYTES))
-    atheris.Setup(sys.argv[1:], lambda data: attempt(TARGET, data), custom_mutator=mutated if TARGET.mutate else None)
+    # libFuzzer starts what is its first word again for a merge.
+    atheris.Setup(
+        [os.environ.get("FUZZ_COMMAND", sys.argv[1]), *sys.argv[2:]],
+        lambda data: attempt(TARGET, data),
+        custom_mutator=mutated if TARGET.mutate else None,
+    )
     atheris.Fuzz()
