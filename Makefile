@@ -11,7 +11,7 @@ KERNEL ?=
 export PREFIX DESTDIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-install fault-test vm-test fuzz lint bench install uninstall clean
+.PHONY: help setup demo test test-install fault-test vm-test witness fuzz lint bench install uninstall clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ vm-test: setup ## run tests of the kernel on stock kernels in virtual machines (
 	@[ "$$(id -u)" = 0 ] || { echo "vm-test needs root. Type: sudo make vm-test" >&2; exit 77; }
 	@packaging/system-packages.sh vm-test
 	@.venv/bin/python -m tests.vm $(KERNEL) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
+
+witness: setup ## hold 100,000 events of a recording against what strace and perf saw of them (as root)
+	@[ "$$(id -u)" = 0 ] || { echo "witness needs root. Type: sudo make witness" >&2; exit 77; }
+	.venv/bin/python -m pytest -o faulthandler_timeout=1800 tests/kernel/witness/full.py $(PYTEST_ARGS)
 
 lint: setup ## check style and types
 	.venv/bin/ruff check .

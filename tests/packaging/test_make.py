@@ -33,7 +33,7 @@ def without_packages() -> dict[str, str]:
 def test_plain_make_lists_every_target() -> None:
     text = (REPO / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
-    assert targets >= {"setup", "demo", "test", "test-install", "lint", "bench", "install", "uninstall"}
+    assert targets >= {"setup", "demo", "test", "test-install", "witness", "lint", "bench", "install", "uninstall"}
     listed = run("make", "--no-print-directory").stdout
     assert {line.split()[1] for line in listed.splitlines()} == targets
 

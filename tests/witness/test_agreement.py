@@ -10,7 +10,7 @@ import pytest
 
 from tests.kernel.witness.agreement import compare
 from tests.kernel.witness.facts import Clone, Close, Connect, End, Exec, Exit, Fact, Process
-from tests.kernel.witness.rules import of_perf, of_strace
+from tests.kernel.witness.rules import IN_THE_ACCEPT, of_perf, of_strace
 
 ONE, OTHER = Process(100, 0), Process(100, 1)
 HERE, THERE = End("127.0.0.1", 40_000), End("127.0.0.1", 80)
@@ -26,7 +26,7 @@ FACTS: list[Fact] = [
 
 
 def test_what_both_have_matches_whatever_its_order() -> None:
-    found = compare(FACTS, reversed(FACTS), of_strace(Path(), None))
+    found = compare(FACTS, reversed(FACTS), of_strace(Path(), None, 0))
     found.assert_whole()
     assert found.matched == {"clone": 2, "exec": 1, "exit": 2, "connect": 1, "close": 1}
     assert found.explained.total() == 0
@@ -35,12 +35,12 @@ def test_what_both_have_matches_whatever_its_order() -> None:
 @pytest.mark.parametrize("fact", FACTS)
 def test_a_fact_that_one_of_them_lacks_or_has_twice_is_found(fact: Fact) -> None:
     rest = [other for other in FACTS if other != fact]
-    for rules in (of_strace(Path(), None), of_perf(None)):
+    for rules in (of_strace(Path(), None, 0), of_perf(None)):
         assert compare(FACTS, rest, rules).missing == [fact]
         assert compare(rest, FACTS, rules).extra == [fact]
         assert compare(FACTS, [*FACTS, fact], rules).extra == [fact]
     with pytest.raises(AssertionError, match="1 are missing and 0 are too many; 6 match"):
-        compare(FACTS, rest, of_strace(Path(), None)).assert_whole()
+        compare(FACTS, rest, of_strace(Path(), None, 0)).assert_whole()
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_fact_that_one_of_them_lacks_or_has_twice_is_found(fact: Fact) -> None
     ],
 )
 def test_no_rule_explains_that_one_of_them_is_wrong(witness: Fact, recording: Fact) -> None:
-    found = compare([witness], [recording], of_strace(Path(), None))
+    found = compare([witness], [recording], of_strace(Path(), None, 0))
     assert (found.missing, found.extra) == ([witness], [recording])
 
 
@@ -77,10 +77,10 @@ def test_each_rule_of_strace_explains_what_it_is_about_and_no_more(tmp_path: Pat
         "local end": (Connect(ONE, 100, None, THERE, "failed", 111), Connect(ONE, 100, HERE, THERE, "failed", 111)),
         "reset before": (ends, replace(ends, process=None, tid=None)),
     }
-    rules = of_strace(tmp_path, None)
+    rules = of_strace(tmp_path, None, 0)
     found = compare([pair[0] for pair in pairs.values()], [pair[1] for pair in pairs.values()], rules)
     found.assert_whole()
-    assert found.explained == {**dict.fromkeys(pairs, 1), "not accepted": 0, "nobody's, filtered": 0}
+    assert found.explained == {**dict.fromkeys(pairs, 1), "not accepted": 0, "nobody's, filtered": 0, "in the accept": 0, "not told": 0}
     for witness, recording in pairs.values():
         assert len(compare([witness, witness], [recording], rules).missing) == 1, "each pair is counted once"
 
@@ -94,8 +94,14 @@ def test_what_perf_cannot_see_is_no_more_than_a_connect_that_sent_nothing() -> N
 
 def test_what_a_filtered_recording_lacks_is_no_end_of_what_it_says_was_open() -> None:
     nobodys = Close(None, None, "inbound", THERE, HERE)
-    for fact, of in ((nobodys, of_perf), (replace(nobodys, process=ONE, tid=100), partial(of_strace, Path()))):
+    for fact, of in ((nobodys, of_perf), (replace(nobodys, process=ONE, tid=100), partial(of_strace, Path(), lost=0))):
         assert compare([fact], [], of(frozenset())).missing == []
-        assert compare([fact], [], of({(THERE, HERE)})).missing == [fact]
+        assert compare([fact] * 9, [], of({(THERE, HERE)})).missing == [fact] * (9 - IN_THE_ACCEPT)
         assert compare([fact], [], of(None)).missing == [fact]
         assert compare([], [fact], of_perf(frozenset())).extra == [fact]
+
+
+def test_no_more_ends_are_excused_than_the_recording_counts_as_lost() -> None:
+    ends = [Close(ONE, 100, "outbound", End("127.0.0.1", port), THERE) for port in range(3)]
+    found = compare(ends, [], of_strace(Path(), None, 2))
+    assert (found.explained["not told"], found.missing) == (2, ends[2:])

@@ -26,6 +26,8 @@ class Rule:
     recording: Form = nothing
     is_of_one: bool = False
     """A fact of one side, whose form is not None, needs no counterpart."""
+    most: int | None = None
+    """How many such facts are explained at most."""
 
 
 @dataclass
@@ -65,9 +67,10 @@ def compare(witness: Iterable[Fact], recording: Iterable[Fact], rules: Sequence[
 def _apply(rule: Rule, found: Agreement) -> None:
     if rule.is_of_one:
         for facts, form in ((found.missing, rule.witness), (found.extra, rule.recording)):
-            left = [fact for fact in facts if form(fact) is None]
-            found.explained[rule.name] += len(facts) - len(left)
-            facts[:] = left
+            explained = [place for place, fact in enumerate(facts) if form(fact) is not None][: rule.most]
+            found.explained[rule.name] += len(explained)
+            for place in reversed(explained):
+                del facts[place]
         return
     ours = Counter(form for fact in found.extra if (form := rule.recording(fact)) is not None)
     theirs = Counter(form for fact in found.missing if (form := rule.witness(fact)) is not None)

@@ -22,16 +22,20 @@ TCP = 6
 ESTABLISHED, SYN_SENT, SYN_RECV, CLOSE, LISTEN = 1, 2, 3, 7, 10
 
 
-def samples(path: Path) -> Iterator[tuple[str, int, int, dict[str, Any]]]:
-    """Yield (event, pid, tid, fields) in the order of time. Fail where perf says that it has lost some."""
+Sample = tuple[int, str, int, dict[str, Any]]
+"""Time, event, thread id and fields."""
+
+
+def samples(path: Path) -> list[Sample]:
+    """Return samples in the order of time, which perf keeps only nearly. Fail where it says that it has lost some."""
     assert _lost(path) == 0, "perf has lost samples: it is no witness of this run"
     words = [PERF, "script", "--force", "-i", str(path), "-s", str(Path(__file__).with_name("perf_decoder.py"))]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as decoder:
         assert decoder.stdout
-        for line in decoder.stdout:
-            yield tuple(json.loads(line))
+        found = [tuple(json.loads(line)) for line in decoder.stdout]
         _, errors = decoder.communicate()
     assert decoder.returncode == 0, errors
+    return sorted(found, key=lambda sample: sample[0])
 
 
 def _lost(path: Path) -> int:
@@ -116,7 +120,7 @@ def facts(path: Path, root: int) -> Iterator[Fact]:
     """Yield what samples tell of the process ``root``, from its first program on, and of all that came of it."""
     watch = _Watch(root)
     takes = dict(zip((event.replace(":", "__") for event in EVENTS), (watch.newtask, watch.exec, watch.exit, watch.set_state), strict=True))
-    for event, _, tid, fields in samples(path):
+    for _, event, tid, fields in samples(path):
         yield from takes[event](tid, fields)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 def trace_unhandled(event_name: str, _: object, fields: dict[str, Any], sample: dict[str, Any]) -> None:
     told = {name: _told(value) for name, value in fields.items() if not name.startswith("common_")}
-    print(json.dumps([event_name, sample["sample"]["pid"], sample["sample"]["tid"], told]))
+    print(json.dumps([sample["sample"]["time"], event_name, sample["sample"]["tid"], told]))
 
 
 def _told(value: Any) -> Any:

@@ -21,6 +21,8 @@ class Recorded:
     facts: list[Fact]
     unended: frozenset[Ends]
     """Of connections that were open when they were accepted, and whose end is not there."""
+    lost: int
+    """Ends of connections that it counts as lost, be they of the workload or not."""
 
 
 def read(recording: Recording, command: Sequence[str]) -> Recorded:
@@ -33,7 +35,7 @@ def read(recording: Recording, command: Sequence[str]) -> Recorded:
     facts += [fact for fact in map(_unowned, rows["tcp_close"]) if fact and (fact.local, fact.peer) in tried]
     opened = Counter((_end(row, "s"), _end(row, "d")) for row in rows["tcp_accept"] if not row["is_closed"])
     ended = Counter((_end(row, "s"), _end(row, "d")) for row in rows["tcp_close"] if row["pid"] and row["direction"] == "inbound")
-    return Recorded(facts, frozenset(opened - ended))
+    return Recorded(facts, frozenset(opened - ended), recording.lost("tcp_close"))
 
 
 def _unowned(row: Row) -> Close | None:

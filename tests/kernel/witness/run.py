@@ -26,8 +26,8 @@ class Witness:
     """What it says in a file of the process with this id, and of all that came of that."""
     visible: Callable[[Fact], Fact | None]
     """What it can tell of a fact."""
-    rules: Callable[[Path, Collection[Ends] | None], tuple[Rule, ...]]
-    """Differences that have to be, given the workload's folder and, for a filtered recording, ends whose end it should have."""
+    rules: Callable[[Path, Collection[Ends] | None, int], tuple[Rule, ...]]
+    """Differences that have to be, as :func:`rules.of_strace` has them."""
 
     def version(self) -> str:
         """Return how the program calls its version."""
@@ -36,7 +36,7 @@ class Witness:
 
 WITNESSES = {
     "strace": Witness(strace_log.COMMAND, lambda path, _: strace.facts(strace_log.read(path)), rules.same, rules.of_strace),
-    "perf": Witness(perf.COMMAND, perf.facts, perf.visible, lambda _, unended: rules.of_perf(unended)),
+    "perf": Witness(perf.COMMAND, perf.facts, perf.visible, lambda _, unended, __: rules.of_perf(unended)),
 }
 
 
@@ -72,7 +72,7 @@ def run(names: Sequence[str], folder: Path, workers: int, rounds: int) -> dict[s
 
 def _compared(witness: Witness, seen: Sequence[Fact], told: Sequence[Recorded], files: Path, lost: int) -> Run:
     whole, followed = (
-        compare(seen, [fact for fact in map(witness.visible, each.facts) if fact], witness.rules(files, unended))
+        compare(seen, [fact for fact in map(witness.visible, each.facts) if fact], witness.rules(files, unended, each.lost))
         for each, unended in zip(told, (None, told[1].unended), strict=True)
     )
     return Run(Counter(map(kind, seen)), whole, followed, lost)
