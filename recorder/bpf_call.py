@@ -31,6 +31,7 @@ _MAP_NEXT_KEY, _PROG_TEST_RUN, _PROG_BY_ID = 4, 10, 13
 _OBJ_GET_INFO, _RAW_TRACEPOINT_OPEN, _LINK_CREATE, _ENABLE_STATS, _ITER_CREATE = 15, 17, 28, 32, 33
 _STATS_RUN_TIME = 0
 _LOG_BYTES = 1 << 20
+_LOADS = 10
 _NAME_BYTES = 16
 _INFO_BYTES = 256
 # struct bpf_prog_info: where the name is; struct bpf_link_info: where an XDP link has its interface.
@@ -125,7 +126,10 @@ def load(name: str, instructions: bytes, program_type: int, attach_type: int = 0
     def attempt(log_level: int, log_bytes: int, log: int) -> int:
         count, start = len(instructions) // INSTRUCTION_BYTES, ctypes.addressof(code)
         head = (program_type, count, start, ctypes.addressof(licence), log_level, log_bytes, log, 0, 0, short, 0, attach_type)
-        return _charged(_PROG_LOAD, "IIQQIIQII16sIII4xQI4xQII", *head, 0, 0, 0, 0, 0, type_id)
+        for _ in range(_LOADS):
+            with suppress(BlockingIOError):  # EAGAIN: the verifier gives up when a signal comes, which may be one of several
+                return _charged(_PROG_LOAD, "IIQQIIQII16sIII4xQI4xQII", *head, 0, 0, 0, 0, 0, type_id)
+        raise OSError(errno.EINTR, "signals kept the verifier from its work")
 
     try:
         return attempt(0, 0, 0)
