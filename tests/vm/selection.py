@@ -28,11 +28,14 @@ SAYS_NOTHING_OF_A_KERNEL = {
     "test_terminal.py": "how a recording looks, not what is in it",
     "test_xdp_drop.py": "windows and sums of drops; the programs run in test_xdp_rules.py, and are attached in test_xdp_left_behind.py",
 }
+LASTS_TOO_LONG = {
+    "test_witness.py": "two recorders, perf and strace at once take up to 20 minutes under emulation; CONTRIBUTING.md has how to run it by itself"
+}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is named above."""
-    left_out = [item for item in items if item.path.name in SAYS_NOTHING_OF_A_KERNEL or _needs_another_host(item)]
+    left_out = [item for item in items if item.path.name in SAYS_NOTHING_OF_A_KERNEL | LASTS_TOO_LONG or _needs_another_host(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
