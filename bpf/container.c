@@ -162,7 +162,8 @@ static __always_inline int look_at(struct task_struct *task, int otherwise)
 	if (v1)
 		event->memory_path_size =
 			read_path(event->memory_path, v1, &event->memory_path_is_whole, &event->memory_owner, &event->memory_owner_depth);
-	container_ring.ringbuf_submit(event, count_event(counters, RING_PAGES_container, sizeof(*event)));
+	count_event(counters, RING_PAGES_container, sizeof(*event));
+	container_ring.ringbuf_submit(event, BPF_RB_FORCE_WAKEUP); /* its name is in a file that goes when it goes */
 	return 0;
 }
 

@@ -212,7 +212,7 @@ def _add_tracer(attached: Attached, name: str, compilation: Compilation, btf: Bt
         ring = _ring(program, table, ring_bytes(tracer, table, options), dtype.itemsize - HEADER_BYTES)
         stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
         functions_of = frozenset(probe.function for probe in probes if table in probe.tables and probe.misses_count)
-        covered.append(Covered(stream, partial(_counters, program, table, functions_of), attached=False))
+        covered.append(Covered(stream, partial(_counters, program, table, functions_of), attached=False, urgent=table in tracer.urgent))
     attached.make_room = partial(attached.empty, covered)
     whole = _try_probes(attached, name, probes, partial(_attach_probe, attached, program, btf), options.required)
     for entry in covered:

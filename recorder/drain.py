@@ -38,6 +38,8 @@ class Covered:
     stream: Stream
     read_counters: Callable[[], tuple[int, int]]
     attached: bool
+    urgent: bool = False
+    """Rows wait for no others."""
     events: int = 0
     lost: int = 0
     moved: int = 0
@@ -130,7 +132,7 @@ class Rings:
             while due > 0 and (size := self._fill(table)):
                 due -= size
                 total += size
-            if table.chunk and time.monotonic() - table.since >= GATHER_SECONDS:
+            if table.chunk and (table.urgent or time.monotonic() - table.since >= GATHER_SECONDS):
                 self._hand_over(table)
         return total
 

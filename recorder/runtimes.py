@@ -26,6 +26,7 @@ FILE_BYTES = 4 << 20
 TEXT_CHARACTERS = 1_024
 FOUND_S = 60.0
 MISSED_S = 1.0
+READING_SHARE = 10
 ENTRIES = 4_096
 
 
@@ -69,7 +70,10 @@ _Value = TypeVar("_Value")
 
 
 class _Store(NamedTuple):
+    """What a store's file said: for the containers in it until ``until``, and for others until ``missed_until``."""
+
     until: float
+    missed_until: float
     version: tuple[int, ...] | None
     containers: dict[str, Named]
 
@@ -136,18 +140,22 @@ class Runtimes:
         return Named(name and (name.removeprefix("/") or None), _text(_object(config.get("Config")).get("Image")), "docker")
 
     def _storage(self, folder: Path, container_id: str) -> Named | None:
-        stores = (self._containers(folder / file) for file in _STORAGE_FILES)
+        stores = (self._containers(folder / file, container_id) for file in _STORAGE_FILES)
         return next((containers[container_id] for containers in stores if container_id in containers), None)
 
-    def _containers(self, path: Path) -> dict[str, Named]:
-        """Return a store's containers by id. Looks at the file once a second, and reads it again only when it is another one than before."""
+    def _containers(self, path: Path, container_id: str) -> dict[str, Named]:
+        """Return a store's containers by id. Looks at the file once a second and when that one is missing, and reads it only if it has changed.
+
+        What is missing may be a second old and soon be gone. Files that change all the time, as users' own may, are read a tenth of the time at most.
+        """
         now = self._clock()
         known = self._stores.get(path)
-        if known and now < known.until:
+        if known and now < (known.until if container_id in known.containers else known.missed_until):
             return known.containers
         version = _version(path)
         containers = known.containers if known and known.version == version else _stored(_json(path)) if version else {}
-        _keep(self._stores, path, _Store(now + MISSED_S, version, containers))
+        after = self._clock()
+        _keep(self._stores, path, _Store(after + MISSED_S, after + READING_SHARE * (after - now), version, containers))
         return containers
 
     def _containerd(self, folder: Path, container_id: str) -> Named | None:
@@ -260,7 +268,8 @@ def _from_storage(entry: dict[str, object]) -> Named:
     metadata = entry.get("metadata")
     said = _object(_parse(metadata)) if isinstance(metadata, str) else {}
     names = entry.get("names")
-    name = _text(said.get("name")) or _text(names[0] if isinstance(names, list) and names else None)
+    # `podman rename` changes the names alone.
+    name = _text(names[0] if isinstance(names, list) and names else None) or _text(said.get("name"))
     image = _text(said.get("image-name")) or _text(said.get("image-id")) or _text(entry.get("image"))
     return Named(_pod_path(name), image, "cri-o") if "pod-name" in said else Named(name, image, "podman")
 

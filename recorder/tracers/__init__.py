@@ -45,15 +45,17 @@ class Tracer:
     """One tracer.
 
     ``tables`` gives, for each table that it makes, the functions of those columns that are not fields of the C struct; it is told whether
-    arguments of programs may be recorded. ``hot`` names the tables whose rings have the size of ``--ring-mib``. ``flags`` gives further
-    compiler flags for a kernel. ``on_request`` marks a tracer that is attached only where an option of its own asks for it; it has no probes
-    and no rings. Modules import numpy and pyarrow inside functions, so that ``record --list-tracers`` stays light.
+    arguments of programs may be recorded. ``hot`` names the tables whose rings have the size of ``--ring-mib``, ``urgent`` those that are
+    decoded as they come, since what their columns are looked up in may soon be gone. ``flags`` gives further compiler flags for a kernel.
+    ``on_request`` marks a tracer that is attached only where an option of its own asks for it; it has no probes and no rings.
+    Modules import numpy and pyarrow inside functions, so that ``record --list-tracers`` stays light.
     """
 
     doc: str
     probes: tuple[Probe, ...]
     tables: Callable[[bool], Mapping[str, Mapping[str, Derive]]]
     hot: frozenset[str] = frozenset()
+    urgent: frozenset[str] = frozenset()
     flags: Callable[[Btf], Sequence[str]] = field(default=lambda _: ())
     on_request: bool = False
 

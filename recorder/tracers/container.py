@@ -124,4 +124,5 @@ TRACER = Tracer(
     tables=_tables,
     # Not for its rate: all containers that are there at the start come at once.
     hot=frozenset({"container"}),
+    urgent=frozenset({"container"}),
 )

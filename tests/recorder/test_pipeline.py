@@ -129,6 +129,15 @@ def test_what_is_moved_before_there_is_a_thread_comes_first_and_is_counted(pipel
     assert pipeline.covered.stream.rows == pipeline.covered.moved == 1_003
 
 
+@pytest.mark.parametrize("urgent", [True, False])
+def test_rows_of_an_urgent_table_wait_for_no_others(pipeline: Pipeline, urgent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "GATHER_SECONDS", 3_600.0)
+    pipeline.covered.urgent = urgent
+    pipeline.put(1)
+    Rings([pipeline.covered], pipeline.writer).look()
+    assert (pipeline.covered.chunk is None) == urgent
+
+
 def test_rings_that_are_emptied_into_nothing_have_room_again(pipeline: Pipeline) -> None:
     for _ in range(3):
         while pipeline.ring.put(payload(0)):

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,9 @@ PODMAN = Named("web", "docker.io/library/nginx:latest", "podman")
         ("podman", A, STORAGE.replace("containers.json", "volatile-containers.json"), [stored(A, podman(), ["web"])], PODMAN),
         ("podman", A, "root/.local/share/containers/storage/vfs-containers/containers.json", [stored(A, podman(), ["web"])], PODMAN),
         ("podman", A, STORAGE, [stored(A, "", ["web"])], Named("web", B, "podman")),
+        ("podman", A, STORAGE, [stored(A, podman(), [])], PODMAN),
+        # As podman 4.3.1 leaves it after `podman rename web second`.
+        ("podman", A, STORAGE, [stored(A, podman(), ["second"])], replace(PODMAN, name="second")),
         (
             "cri-o",
             A,
@@ -443,6 +447,37 @@ def test_a_store_is_parsed_once_for_all_its_containers_and_again_when_it_changes
     clock.now += MISSED_S
     assert looked_up.lookup(Identity(A, "podman")) == PODMAN
     assert parsed == [file, file]
+
+
+def test_containers_that_come_one_after_the_other_and_go_are_all_found(tmp_path: Path) -> None:
+    clock = Clock()
+    looked_up = Runtimes(tmp_path, clock)
+    for number in range(10):
+        container_id, name = f"{number:064x}", f"short-{number}"
+        write(tmp_path, STORAGE, [stored(container_id, podman(name), [name])])
+        clock.now += MISSED_S / 10
+        found = looked_up.lookup(Identity(container_id, "podman"))
+        assert found == replace(PODMAN, name=name)
+        write(tmp_path, STORAGE, [])
+        assert looked_up.lookup(Identity(container_id, "podman")) == found
+
+
+def test_a_store_that_is_another_one_each_time_is_read_a_tenth_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    parsed: list[float] = []
+
+    def slow(_: Path) -> object:
+        parsed.append(clock.now)
+        clock.now += 0.04
+        return []
+
+    monkeypatch.setattr(runtimes, "_json", slow)
+    looked_up = Runtimes(tmp_path, clock)
+    for number in range(2_000):
+        write(tmp_path, STORAGE, [str(number)])
+        looked_up.lookup(Identity(f"{number:064x}", "podman"))
+        clock.now += 0.001
+    assert 0.09 < len(parsed) * 0.04 / (clock.now - 1_000.0) <= 0.1 + 0.04 / (clock.now - 1_000.0)
 
 
 def test_memory_does_not_grow_with_names_that_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
