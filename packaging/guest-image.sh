@@ -1,19 +1,19 @@
 #!/bin/sh
 # Make the disk that virtual machines run the kernel's tests from: a Debian with its own Python and BCC, and an environment for bpftape.
-# Usage: packaging/guest-image.sh SUITE    prints the folder of packaging/tree.sh and the image, which lie outside of the repository and are kept between runs
+# Usage: packaging/guest-image.sh SUITE PURPOSE    prints the folder of packaging/tree.sh and the image, which lie outside of the repository and are kept between runs
 set -eu
 source=$(cd "$(dirname "$0")/.." && pwd)
-suite=$1
+suite=$1 purpose=$2
 kept=${XDG_CACHE_HOME:-$HOME/.cache}/bpftape
-tree=$("$source/packaging/tree.sh" "$suite" guest)
+tree=$("$source/packaging/tree.sh" "$suite" "$purpose")
 exec 9>"$kept/image.lock" # two of them at once would make the same
 flock 9
 
 # The environment holds bpftape as an editable install; what it depends on is said in two files.
 key=$({ cat "$0" "$source/recorder/__init__.py"; sed '/^\[tool\.ruff/,$d' "$source/pyproject.toml"; echo "$tree"; } | cksum | cut -d ' ' -f 1)
-image=$kept/image-$suite-$key.ext4
+image=$kept/image-$purpose-$suite-$key.ext4
 if [ ! -e "$image" ]; then
-    find "$kept" -maxdepth 1 -name "image-$suite-*" -mtime +7 -exec rm -rf {} +
+    find "$kept" -maxdepth 1 -name "image-$purpose-$suite-*" -mtime +7 -exec rm -rf {} +
     echo "guest-image: making $image" >&2
     made=$image.partial
     rm -rf "$made"

@@ -6,14 +6,15 @@
 #   test-install  what makes a clean Debian to install into
 #   vm-test       what makes and boots the virtual machines of the kernel matrix
 #   guest         what there has to be inside of those, with what tests/kernel/ needs
+#   podman-guest  the same of the one with real containers, which systemd boots
 set -eu
 
 # One line a need: for what, the command (or file, or module) whose presence shows it, then the packages of Debian, Fedora, Arch.
 needs() {
     cat <<'NEEDS'
-run|test|bench|guest python3 python3 python3 python
-run|test|bench|guest venv python3-venv python3 python
-run|test|bench|guest bcc python3-bpfcc python3-bcc python-bcc
+run|test|bench|guest|podman-guest python3 python3 python3 python
+run|test|bench|guest|podman-guest venv python3-venv python3 python
+run|test|bench|guest|podman-guest bcc python3-bpfcc python3-bcc python-bcc
 test|bench|guest strace strace strace strace
 test|bench|guest perf linux-perf perf perf
 test|bench bpftool bpftool bpftool bpf
@@ -22,9 +23,9 @@ vm-test /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring de
 vm-test qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core qemu-system-x86
 vm-test mke2fs e2fsprogs e2fsprogs e2fsprogs
 vm-test depmod kmod kmod kmod
-guest modprobe kmod kmod kmod
-guest busybox busybox-static busybox busybox
-test|bench|guest ip iproute2 iproute iproute2
+guest|podman-guest modprobe kmod kmod kmod
+guest|podman-guest busybox busybox-static busybox busybox
+test|bench|guest|podman-guest ip iproute2 iproute iproute2
 test|bench|guest ping iputils-ping iputils iputils
 test|bench|guest nft nftables nftables nftables
 test|bench man man-db man-db man-db
@@ -35,6 +36,15 @@ test|bench|guest curl curl curl curl
 test|bench|guest nginx nginx nginx nginx
 test|bench chromium chromium chromium chromium
 test|bench chromedriver chromium-driver chromedriver chromium
+podman-guest /sbin/init systemd-sysv systemd systemd
+podman-guest dbus-daemon dbus dbus-daemon dbus
+podman-guest podman podman podman podman
+podman-guest crun crun crun crun
+podman-guest runc runc runc runc
+podman-guest catatonit catatonit catatonit catatonit
+podman-guest newuidmap uidmap shadow-utils shadow
+podman-guest /usr/lib/systemd/user/dbus.socket dbus-user-session dbus-daemon dbus
+podman-guest /usr/lib/x86_64-linux-gnu/security/pam_systemd.so libpam-systemd systemd-pam systemd
 bench cc gcc gcc gcc
 bench bpftrace bpftrace bpftrace bpftrace
 bench tcpconnect-bpfcc bpfcc-tools bcc-tools bcc-tools

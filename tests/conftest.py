@@ -39,11 +39,14 @@ def cli() -> Cli:
     return Cli()
 
 
+LEFT_OUT = ("long", "podman")
+"""Marks of tests that run only where -m asks for them: they take a minute and more, or need a machine of their own."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes a minute and more, unless -m asks for it by its mark: `make fault-test` does."""
-    if "long" in config.option.markexpr:
-        return
-    left_out = [item for item in items if item.get_closest_marker("long")]
+    """Leave out what is so marked."""
+    marks = [mark for mark in LEFT_OUT if mark not in config.option.markexpr]
+    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in marks)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in left_out]

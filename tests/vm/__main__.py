@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.vm.disks import Unmade
-from tests.vm.guests import Guest, chosen
+from tests.vm.guests import GUESTS, Guest, chosen
 from tests.vm.machine import Run, run, stopping
 from tests.vm.results import as_json, keep
 
@@ -49,7 +49,7 @@ def main(words: list[str]) -> int:
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
-                runs = list(pool.map(lambda guest: run(guest, arguments or SELECTION, lambda text: _say(guest, text)), guests))
+                runs = list(pool.map(lambda guest: run(guest, (*guest.words, *(arguments or SELECTION)), lambda text: _say(guest, text)), guests))
             finally:  # Ctrl-C, too: a guest would go on until its end
                 stopping.set()
     except KeyboardInterrupt:
@@ -63,8 +63,8 @@ def main(words: list[str]) -> int:
                 _say(one.guest, f"{outcome.file}::{outcome.name}: {outcome.why}")
     Console(width=max(120, Console().width)).print(_summary(runs))
     print(f"vm-test: {time.monotonic() - begun:.0f} s in all")
-    made = {one.guest.name: as_json(one.release, one.guest.land, one.seconds, one.outcomes) for one in runs if not one.why}
-    if not os.environ.get("CI"):
+    made = {one.guest.name: as_json(one.release, one.guest.land, one.seconds, one.outcomes) for one in runs if one.guest in GUESTS and not one.why}
+    if made and not os.environ.get("CI"):
         keep(made, is_all=not arguments)
     return 0 if all(one.is_good for one in runs) else 1
 

@@ -41,7 +41,7 @@ def _script(name: str, *arguments: str | Path) -> list[str]:
 
 def parts(guest: Guest) -> Parts:
     """Fetch and make what is not kept yet: some two minutes for a guest."""
-    tree, image = _script("guest-image.sh", guest.land)
+    tree, image = _script("guest-image.sh", guest.land, guest.purpose)
     (kernel,) = _script("kernel.sh", guest.kernel, tree)
     return Parts(Path(tree), Path(kernel), Path(image))
 

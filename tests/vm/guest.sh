@@ -3,20 +3,30 @@
 # What to run is in /mnt/arguments; /mnt is the disk that tests/vm/machine.py made of this repository.
 export PATH=/opt/bpftape/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb
 export BPFTAPE_REQUIRE_KERNEL=1 BPFTAPE_TEST_PATIENCE_SECONDS=1200
-mkdir -p /dev/pts /dev/shm /tmp/results
-mount -t devpts devpts /dev/pts
-mount -t tmpfs tmpfs /dev/shm
-mount -t tmpfs tmpfs /run
-if grep -qw bpftape.hybrid /proc/cmdline; then
-    mount -t tmpfs tmpfs /sys/fs/cgroup
-    mkdir /sys/fs/cgroup/unified /sys/fs/cgroup/memory
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
-    mount -t cgroup -o memory cgroup /sys/fs/cgroup/memory
-else
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+
+if [ $$ = 1 ] && [ -e /sbin/init ]; then # a Debian with systemd is booted by that, which starts this script again
+    tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
+    printf '[Unit]\nWants=%s\n[Service]\nExecStart=/bin/sh %s\nStandardOutput=tty\nTTYPath=/dev/console\n' \
+        'dbus.socket systemd-logind.service' /mnt/tests/vm/guest.sh >/etc/systemd/system/guest.service
+    exec /sbin/init --unit=guest.service
+elif [ $$ = 1 ]; then
+    mkdir -p /dev/pts /dev/shm
+    mount -t devpts devpts /dev/pts
+    mount -t tmpfs tmpfs /dev/shm
+    mount -t tmpfs tmpfs /run
+    if grep -qw bpftape.hybrid /proc/cmdline; then
+        mount -t tmpfs tmpfs /sys/fs/cgroup
+        mkdir /sys/fs/cgroup/unified /sys/fs/cgroup/memory
+        mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+        mount -t cgroup -o memory cgroup /sys/fs/cgroup/memory
+    else
+        mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    fi
+    ln -s /proc/self/fd /dev/fd
+    chmod 1777 /dev/shm
 fi
-ln -s /proc/self/fd /dev/fd
-chmod 1777 /tmp /dev/shm
+mkdir -p /tmp/results
+chmod 1777 /tmp
 ip link set lo up
 hostname bpftape-guest
 echo "guest: $(uname -r), $(/opt/bpftape/bin/python -V)"

@@ -12,7 +12,7 @@ import pytest
 from tests.support import REPO
 from tests.vm import machine
 from tests.vm.disks import Parts
-from tests.vm.guests import GUESTS, Guest, chosen
+from tests.vm.guests import GUESTS, PODMAN, Guest, chosen
 from tests.vm.results import README, as_json, fresh, known, merged, read_outcomes, table
 from tests.vm.selection import LASTS_TOO_LONG, SAYS_NOTHING_OF_A_KERNEL
 
@@ -106,8 +106,9 @@ def test_a_guest_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.
 
 def test_an_unknown_kernel_is_refused_with_those_that_there_are() -> None:
     done = subprocess.run([sys.executable, "-m", "tests.vm", "4.19"], cwd=REPO, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stderr) == (2, "vm-test: there is no virtual machine '4.19', but 5.10, 6.1, 6.12, sid\n")
+    assert (done.returncode, done.stderr) == (2, "vm-test: there is no virtual machine '4.19', but 5.10, 6.1, 6.12, sid, podman\n")
     assert chosen([]) == list(GUESTS)
+    assert chosen(["podman"]) == [PODMAN]
 
 
 def test_the_files_that_are_left_out_are_there_and_are_left_out() -> None:
