@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from analyzer.errors import AnalyzerError
+from analyzer.errors import AnalyzerError, Exit
 from analyzer.examples import examples
 from analyzer.options import Container, Format, Host, Since, Timeout, Until
 from analyzer.text import printable
@@ -154,6 +154,8 @@ def run_app(command: Callable[[], object]) -> None:
     except AnalyzerError as error:
         print_error(error)
         sys.exit(int(error.code))
+    except KeyboardInterrupt:  # before there was anything to stop
+        sys.exit(int(Exit.INTERRUPTED))
 
 
 def print_error(error: AnalyzerError) -> None:
