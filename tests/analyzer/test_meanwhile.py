@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from types import CodeType, FrameType
 
 import pytest
@@ -40,17 +41,25 @@ def calls(frame: FrameType | None) -> set[CodeType]:
     return {frame.f_code} | calls(frame.f_back) if frame else set()
 
 
+def await_waiting() -> None:
+    """Return when the main thread waits for the outcome, asleep in the kernel: a signal just before that is one that Python sees only later."""
+    main = threading.main_thread()
+    looks = 0
+    while looks < 3:
+        time.sleep(0.01)
+        is_inside = {Outcome.wait.__code__, threading.Event.wait.__code__} <= calls(sys._current_frames()[main.ident or 0])
+        is_asleep = Path(f"/proc/self/task/{main.native_id}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+        looks = looks + 1 if is_inside and is_asleep else 0
+
+
 def test_a_signal_stops_it_and_even_two_of_them_wait_for_its_end() -> None:
-    main = threading.main_thread().ident
-    assert main
     stops = threading.Semaphore(0)
     ended: list[bool] = []
 
     def waits_for_two() -> None:
         for _ in range(2):
-            while not {Outcome.wait.__code__, threading.Event.wait.__code__} <= calls(sys._current_frames()[main]):
-                time.sleep(0.001)
-            signal.pthread_kill(main, signal.SIGINT)
+            await_waiting()
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             ended.append(stops.acquire(timeout=60))
 
     with pytest.raises(KeyboardInterrupt), meanwhile(waits_for_two, stops.release):
