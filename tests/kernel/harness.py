@@ -114,7 +114,13 @@ class Recording:
 
     def table(self, name: str) -> list[Row]:
         """Return the rows of a table."""
-        found = [pq.read_table(self.path / line["path"]) for line in self.segments() if line["table"] == name]
+        lines = self.segments()
+        try:
+            found = [pq.read_table(self.path / line["path"]) for line in lines if line["table"] == name]
+        except FileNotFoundError:
+            if self.segments() == lines:
+                raise
+            return self.table(name)  # a recorder under way has replaced it meanwhile
         rows: list[Row] = pa.concat_tables(found).to_pylist() if found else []
         return rows
 
