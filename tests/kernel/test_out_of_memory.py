@@ -38,6 +38,7 @@ def kills(group: Path) -> int:
     return next(int(count) for name, count in lines if name == "oom_kill")
 
 
+@pytest.mark.long  # the kernel may take the other process as well, and then this test says nothing
 def test_a_recorder_that_is_killed_for_its_memory_leaves_what_it_had_closed(tmp_path: Path, group: Path) -> None:
     limit, usage, _ = FILES[KINDS[-1]]
     path = tmp_path / "r.bpftape"
