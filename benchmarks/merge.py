@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from benchmarks.verb import run_verb
 from recorder.folder import RecordingFolder
 from recorder.schema import TABLES, Table, arrow_schema
 from tests.merge.hosts import BEGIN_NS, LATER_NS, apart, host
@@ -86,15 +82,8 @@ def make(folder: Path, rows: int) -> list[Path]:
 
 def _merge(recordings: list[Path], output: Path, how: str) -> dict[str, Any]:
     """Merge in a process of its own; return its speed and its peak memory."""
-    command = [str(Path(sys.executable).with_name("bpftape")), "merge", *map(str, recordings), "--output", str(output), "--json"]
-    began = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        parts = json.loads(process.stdout.read())["parts"]
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.monotonic() - began
-    assert process.returncode == 0
+    told, seconds, used = run_verb("merge", *map(str, recordings), "--output", str(output))
+    parts = told["parts"]
     shutil.rmtree(output)
     rows, part = sum(part["rows"] for part in parts), parts[1]
     assert part["source"] == "connections"
@@ -103,8 +92,7 @@ def _merge(recordings: list[Path], output: Path, how: str) -> dict[str, Any]:
         "how": how,
         "rows": rows,
         "rows_a_second": rows / seconds,
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "peak_bytes": usage.ru_maxrss * 1024,
+        **used,
         "connections": part["connections"],
         "bound_ns": part["bound_ns"],
     }

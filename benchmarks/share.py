@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.size import Host
+from benchmarks.verb import run_verb
 from recorder.decode import Block, address, category, scope, text
 from recorder.folder import RecordingFolder
 from recorder.schema import TABLES, Table, arrow_schema
@@ -129,22 +125,14 @@ def make(path: Path, rows: int, is_distinct: bool = False) -> Path:
 def _share(recording: Path, policy: str) -> dict[str, Any]:
     """Share a recording in a process of its own; return its speed and its peak memory."""
     output = recording.with_name("copy")
-    command = [str(Path(sys.executable).with_name("bpftape")), "share", str(recording), "--output", str(output), "--policy", policy, "--json"]
-    began = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        rows = json.loads(process.stdout.read())["rows"]
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.monotonic() - began
-    assert process.returncode == 0
+    told, seconds, used = run_verb("share", str(recording), "--output", str(output), "--policy", policy)
+    rows = told["rows"]
     shutil.rmtree(output)
     figures = {
         "policy": policy,
         "rows": rows,
         "rows_a_second": rows / seconds,
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "peak_bytes": usage.ru_maxrss * 1024,
+        **used,
     }
     print(f"  {policy:9} {rows:>11,} rows  {figures['rows_a_second']:>10,.0f}/s  {figures['peak_bytes'] / 1e6:,.0f} MB")
     return figures
