@@ -90,10 +90,11 @@ BPF_TABLE("lru_hash", u64, u8, told, 4096);
 BPF_TABLE("lru_hash", u32, u8, told_processes, 1024);
 
 /*
- * The peer's ports of connections that ended before somebody had accepted them, by socket. The hook comes before the socket's state is CLOSE, so who accepts
- * it at this moment would take it for an open one that is not known yet.
+ * What came first to an inbound connection, by socket: its accept, or its end, which the hook tells before the socket's state is CLOSE, and which may come on
+ * another CPU while its accept is at work. Whoever puts in its own is first. The end puts in the peer's port, for accepts of connections that are not known.
  */
-BPF_TABLE("lru_hash", u64, u16, ended_unaccepted, 4096);
+#define ACCEPTED_FIRST 0
+BPF_TABLE("lru_hash", u64, u16, came_first, 4096);
 
 struct tcp_connect_event {
 	EVENT_COMMON
@@ -483,6 +484,7 @@ static __always_inline int established(struct sock *sk, int old_state)
 			end_unseen(connection, now);
 		inbound.since_ns = now;
 		inbound.direction = DIRECTION_INBOUND;
+		came_first.delete(&key); /* what is there is of another one, which had this address */
 		sockets.update(&key, &inbound); /* where there is no room its end has no owner */
 		return 0;
 	}
@@ -575,6 +577,14 @@ static __always_inline void fill_unowned(struct connection *connection, struct s
 	connection->is_mptcp = IS_MPTCP_FLOW(PEEK, (struct tcp_sock *)sk);
 }
 
+/* The end of a connection that was not accepted when it was looked up. False: it has been since. */
+static __always_inline bool ends_first(struct sock *sk, u64 key)
+{
+	u16 dport = __builtin_bswap16(READ(sk, __sk_common.skc_dport));
+
+	return came_first.insert(&key, &dport) != -ERROR_EEXIST;
+}
+
 static __always_inline int closed(struct sock *sk, int old_state)
 {
 	u64 key = (u64)sk;
@@ -589,27 +599,20 @@ static __always_inline int closed(struct sock *sk, int old_state)
 		submit_connect(connection, bpf_ktime_get_boot_ns(), OUTCOME_CONNECTED, 0);
 		connection->phase = PHASE_OPEN;
 	}
-	if (connection && old_state != TCP_LISTEN) {
-		if (!connection->family) { /* nobody has accepted it */
-			u16 dport = __builtin_bswap16(READ(sk, __sk_common.skc_dport));
-
-			ended_unaccepted.update(&key, &dport);
-#ifndef FILTERS_TASKS
-			fill_unowned(connection, sk, true);
-#endif
-		}
-		if (connection->family && ends_wanted(ENDPOINTS_OF(connection), connection->direction))
+	if (connection && (connection->family || old_state == TCP_LISTEN || !ends_first(sk, key))) {
+		if (old_state != TCP_LISTEN && ends_wanted(ENDPOINTS_OF(connection), connection->direction))
 			submit_close(sk, connection);
-	}
 #ifndef FILTERS_TASKS
-	if (!connection && old_state != TCP_LISTEN && old_state != TCP_SYN_SENT && old_state != TCP_SYN_RECV) {
-		struct connection unknown = {};
+	} else if (connection || (old_state != TCP_LISTEN && old_state != TCP_SYN_SENT && old_state != TCP_SYN_RECV)) {
+		struct connection unowned = {};
 
-		fill_unowned(&unknown, sk, true);
-		if (ends_wanted(ENDPOINTS_OF(&unknown), unknown.direction))
-			submit_close(sk, &unknown);
-	}
+		if (connection)
+			unowned.since_ns = connection->since_ns;
+		fill_unowned(&unowned, sk, true);
+		if (ends_wanted(ENDPOINTS_OF(&unowned), unowned.direction))
+			submit_close(sk, &unowned);
 #endif
+	}
 	if (connection)
 		sockets.delete(&key);
 	return 0;
@@ -894,6 +897,7 @@ int on_sys_exit_accept(struct syscall_exit *ctx)
 	struct file *file;
 	struct sock *sk;
 	bool is_mptcp = false, is_closed;
+	u16 first = ACCEPTED_FIRST, *ended;
 	u32 zero = 0;
 	u64 key;
 
@@ -915,12 +919,15 @@ int on_sys_exit_accept(struct syscall_exit *ctx)
 	key = (u64)sk;
 	connection = sockets.lookup(&key);
 	if (connection) {
+		bool is_known = connection->family;
+
 		accepted.since_ns = connection->since_ns;
 		__builtin_memcpy(connection, &accepted, sizeof(accepted));
+		if (!is_known && came_first.insert(&key, &first) == -ERROR_EEXIST)
+			is_closed = true;
 	} else if (!is_closed) {
-		u16 *dport = ended_unaccepted.lookup(&key);
-
-		is_closed = dport && *dport == accepted.dport;
+		ended = came_first.lookup(&key);
+		is_closed = ended && *ended == accepted.dport;
 		if (!is_closed && sockets.update(&key, &accepted))
 			count_end_lost();
 	}
