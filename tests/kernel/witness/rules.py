@@ -11,8 +11,6 @@ from tests.kernel.witness.agreement import Form, Rule, nothing
 from tests.kernel.witness.facts import Close, Connect, Ends, Exec, Fact
 
 ARGV_BYTES = 4_096
-IN_THE_ACCEPT = 3
-"""As many are taken for that fault, of the 300 connections that are reset at once in the workload; more are another one."""
 
 
 def same(fact: Fact) -> Fact:
@@ -70,16 +68,6 @@ def _filtered(unended: Collection[Ends] | None) -> Rule:
     return Rule("nobody's, filtered", "with a filter by process a connection that ends while it is nobody's has no row", form, is_of_one=True)
 
 
-def _in_the_accept(unended: Collection[Ends] | None) -> Rule:
-    """Return the rule for a known fault of filtered recordings, which is a matter of some 100 ns."""
-
-    def form(fact: Fact) -> Fact | None:
-        return fact if unended is not None and isinstance(fact, Close) and (fact.local, fact.peer) in unended else None
-
-    why = "a known fault of filters by process: an end that comes while its accept is being written down has no row, and the accept says open"
-    return Rule("in the accept", why, form, is_of_one=True, most=IN_THE_ACCEPT)
-
-
 def of_strace(folder: Path, unended: Collection[Ends] | None, lost: int) -> tuple[Rule, ...]:
     """Return the rules for strace; paths of programs may be relative to ``folder``. ``unended`` is given for a filtered recording.
 
@@ -124,7 +112,6 @@ def of_strace(folder: Path, unended: Collection[Ends] | None, lost: int) -> tupl
             is_of_one=True,
         ),
         _filtered(unended),
-        _in_the_accept(unended),
         Rule(
             "not told",
             "of some sockets the kernel tells no program, and not perf either, that they are closed; the recording counts their ends as lost",
@@ -146,5 +133,4 @@ def of_perf(unended: Collection[Ends] | None) -> tuple[Rule, ...]:
             is_of_one=True,
         ),
         _filtered(unended),
-        _in_the_accept(unended),
     )
