@@ -137,7 +137,7 @@ def truth(folder: Path, binary: str) -> dict[str, Any]:
 def _parts(made: set[tuple[int, ...]], connects: list[dict[str, Any]], accepts: list[dict[str, Any]]) -> dict[str, float]:
     """Take the clients' own connects apart: medians of what came before the SYN, of the handshake, and of what the call did after it.
 
-    A port may have been used twice: a row is of the call that it lies in.
+    A port may have been used twice: a row is of the call that it lies in. One whose SYN was not seen, since the kernel had left that out, is of none.
     """
     calls: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for pid, sport, begin_ns, end_ns in made:
@@ -148,6 +148,8 @@ def _parts(made: set[tuple[int, ...]], connects: list[dict[str, Any]], accepts: 
         by_port.setdefault(port, []).append(at_ns)
     parts: dict[str, list[int]] = {"client_ns": [], "before_syn_ns": [], "latency_ns": [], "after_established_ns": [], "server_established_ns": []}
     for row in connects:
+        if row["syn_ns"] is None:
+            continue
         begin_ns, end_ns = next(call for call in calls[row["pid"], row["sport"]] if call[0] <= row["syn_ns"] <= call[1])
         parts["client_ns"].append(end_ns - begin_ns)
         parts["before_syn_ns"].append(row["syn_ns"] - begin_ns)
