@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import AnalyzerError
 from analyzer.manifest import damaged
+from analyzer.parquet import open_parquet
 from analyzer.progress import Advance
 from recorder.schema import FORMAT, TABLES, Table, arrow_schema
 
@@ -83,10 +84,8 @@ def _reason(error: AnalyzerError, segment: Segment) -> str:
 
 
 def _check_content(file: io.RawIOBase, segment: Segment, recording_id: str, decode: bool) -> Checked:
-    import pyarrow.parquet as pq
-
     try:
-        with pq.ParquetFile(file) as parquet:
+        with open_parquet(file) as parquet:
             faults = [*identity_faults(parquet, segment.table, recording_id), *column_faults(parquet, segment.table)]
             rows = parquet.metadata.num_rows
             if rows != segment.rows:
@@ -150,11 +149,9 @@ def _spans(parquet: pq.ParquetFile, table: Table | None) -> tuple[tuple[int, int
 
 def _decodable(file: io.RawIOBase, most: int) -> int:
     """Return how many rows of a changed file can still be decoded."""
-    import pyarrow.parquet as pq
-
     try:
         file.seek(0)
-        with pq.ParquetFile(file) as parquet:
+        with open_parquet(file) as parquet:
             return min(decode_rows(parquet), max(most, 0))
     except unreadable():
         return 0
@@ -194,10 +191,8 @@ def rows_of(store: Store, segment: Segment, names: Sequence[str]) -> list[dict[s
 
     Raises AnalyzerError (65) where the file is not what its table is, however right its checksum.
     """
-    import pyarrow.parquet as pq
-
     try:
-        with store.open(segment.name) as file, pq.ParquetFile(file) as parquet:
+        with store.open(segment.name) as file, open_parquet(file) as parquet:
             if faults := column_faults(parquet, segment.table):
                 raise ValueError(faults[0])
             present = [name for name in names if name in parquet.schema_arrow.names]

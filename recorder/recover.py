@@ -15,12 +15,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from analyzer import shared
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.gaps import Missing
 from analyzer.manifest import SEGMENT_PATH, Manifest, Segment, json_object, parse
+from analyzer.parquet import open_parquet
 from analyzer.progress import Advance
 from analyzer.recording import check_single
 from analyzer.segment_check import column_faults, decode_rows, digest, identity_faults, unreadable
@@ -140,7 +140,7 @@ def _header(store: FolderStore) -> bytes | None:
         if not SEGMENT_PATH.fullmatch(name.removesuffix(_TMP)):
             continue
         try:
-            with store.open(name) as file, pq.ParquetFile(file) as parquet:
+            with store.open(name) as file, open_parquet(file) as parquet:
                 found = {key.decode(): value.decode() for key, value in (parquet.metadata.metadata or {}).items()}
         except unreadable(AnalyzerError):
             continue
@@ -206,7 +206,7 @@ def _whole(store: FolderStore, name: str, table: str, recording_id: str, advance
     """Return the manifest's line for a file that is whole: a Parquet file of this recording and table, every value of which can be decoded."""
     try:
         with store.open(name) as file:
-            with pq.ParquetFile(file) as parquet:
+            with open_parquet(file) as parquet:
                 rows, time = parquet.metadata.num_rows, TABLES[table].time if table in TABLES else None
                 if identity_faults(parquet, table, recording_id) or column_faults(parquet, table) or not rows or decode_rows(parquet) != rows:
                     return None

@@ -23,6 +23,7 @@ from ahocorasick_rs import BytesAhoCorasick
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import Segment
 from analyzer.parallel import each
+from analyzer.parquet import open_parquet
 from analyzer.progress import Advance, progress
 from analyzer.recording import Recording
 from analyzer.share.copy import MOST_AT_ONCE
@@ -137,7 +138,7 @@ class Check:
         data = memoryview(segment.path.read_bytes())
         place = f"{segment.table}/{segment.path.name}"
         found.update(search.within(data, place, _IN_COMPRESSED_BYTES))
-        with pq.ParquetFile(segment.path) as file:
+        with open_parquet(segment.path) as file:
             self._metadata(file, copy, table, place)
             found.update(self._statistics(file, search, table, columns))
             try:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from analyzer.manifest import Segment
 from analyzer.parallel import each
+from analyzer.parquet import open_parquet
 from analyzer.progress import Advance, progress
 from analyzer.recording import Recording
 from analyzer.share.copy import MOST_AT_ONCE
@@ -154,7 +154,7 @@ def _searched(made: Sieve, policy: Policy, copy: Recording, segment: Segment, ad
             for values in texts(rows[name]):
                 tails.append(made.search(joined(values), name in are_addresses))
                 whole.append(made.search_whole(values) if name in are_addresses else whole[0])
-    with pq.ParquetFile(segment.path) as file:
+    with open_parquet(segment.path) as file:
         for page in pages(file, memoryview(data)):
             advance(0)
             content = without_tokens(page.header + b"\0" + (page.content if page.is_text else b""))

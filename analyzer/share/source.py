@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from analyzer.errors import AnalyzerError
 from analyzer.manifest import Segment
 from analyzer.manifest import damaged as damage
+from analyzer.parquet import open_parquet
 from analyzer.recording import Recording
 from analyzer.segment_check import unreadable
 from recorder.schema import Column, Table, arrow_schema
@@ -66,7 +67,7 @@ class _reading:
             opened.seek(0)
             texts = [name for name, kind in zip(schema.names, schema.types, strict=True) if _plain(kind) in (pa.string(), pa.list_(pa.string()))]
             leaves = [f"{name}.list.element" if _plain(schema.field(name).type) == pa.list_(pa.string()) else name for name in texts]
-            self._file = pq.ParquetFile(opened, read_dictionary=leaves)
+            self._file = open_parquet(opened, leaves)
         except unreadable() as error:
             opened.close()
             raise self._fault(error) from None
