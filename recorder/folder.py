@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from analyzer import landlock
+from recorder import replaced
 from recorder.errors import Exit, RecorderError
 from recorder.schema import FORMAT, MANIFEST, TABLES, Table, arrow_schema
 from recorder.segment import RECORDER, Segment
@@ -109,11 +110,9 @@ class RecordingFolder:
             message = f"{self.path} holds what no recorder wrote: {min(foreign)}"
             raise RecorderError(message, "move it away first, or choose another --output", Exit.OUTPUT)
         # Until the new recording runs, the old one is the only one: it stays where it is, so that not even a kill can hide it.
-        self._made = self._beside("new")
+        replaced.remove_left(self.path)
+        self._made = replaced.beside(self.path, self.recording_id)
         self._made.mkdir(0o700)
-
-    def _beside(self, what: str) -> Path:
-        return self.path.with_name(f".{self.path.name}.{self.recording_id}.{what}")
 
     def needs(self) -> frozenset[str]:
         """Return the capabilities that writing and removing take: where the folder, or what is around it, is another user's."""
@@ -199,15 +198,11 @@ class RecordingFolder:
         Raise RecorderError (exit 73) where that cannot be done.
         """
         if self._made != self.path:
-            old = self._beside("old")
             try:
-                self.path.rename(old)
-                self._made.rename(self.path)
+                replaced.exchange(self._made, self.path)
             except OSError as error:
-                with suppress(OSError):
-                    old.rename(self.path)
                 raise write_error(self.path, error) from error
-            self._made = self.path
+            old, self._made = self._made, self.path
             shutil.rmtree(old, ignore_errors=True)
 
     def discard(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from recorder import replaced
 from recorder.errors import Exit, RecorderError
 from recorder.folder import RESERVE, RESERVE_BYTES, RecordingFolder
 from recorder.schema import MANIFEST, TABLES, Type, arrow_schema
@@ -187,6 +188,42 @@ def test_until_there_is_something_to_put_there_the_old_recording_stays_in_its_pl
     folder.close()
     assert manifest(path) == old
     assert [entry.name for entry in tmp_path.iterdir()] == ["r.bpftape"]
+
+
+def test_what_a_killed_recorder_left_beside_is_removed_by_the_next_one_and_no_others(tmp_path: Path) -> None:
+    path = tmp_path / "r.bpftape"
+    overwrite(path, clock_rows(1))
+    killed = RecordingFolder(path, force=True)
+    killed.write_rows(CLOCK, clock_rows(1))
+    killed.close()  # as its end lets go of the lock
+    left = [entry for entry in tmp_path.iterdir() if entry != path]
+    assert len(left) == 1
+    running = RecordingFolder(path, force=True)
+    (under_way,) = [entry for entry in tmp_path.iterdir() if entry != path]
+    assert under_way != left[0]
+    for name in (".r.bpftape.old", f".r.bpftape.{'0' * 32}.new.kept", f".other.bpftape.{'0' * 32}.new"):
+        (tmp_path / name).mkdir()
+    (tmp_path / f".r.bpftape.{'1' * 32}.new").symlink_to(tmp_path / ".r.bpftape.old")
+    kept = set(tmp_path.iterdir())
+    overwrite(path)
+    assert set(tmp_path.iterdir()) == kept
+    running.discard()
+    running.close()
+
+
+@pytest.mark.parametrize("has_exchange", [True, False])
+def test_two_folders_change_places(has_exchange: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_exchange:
+        monkeypatch.setattr(replaced, "_RENAME_EXCHANGE", 1 << 30)  # EINVAL, as file systems say that do not know it
+    one, other = tmp_path / "one.new", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+        (folder / folder.name).touch()
+    replaced.exchange(one, other)
+    assert ([entry.name for entry in one.iterdir()], [entry.name for entry in other.iterdir()]) == (["other"], ["one.new"])
+    with pytest.raises(FileNotFoundError):
+        replaced.exchange(one, tmp_path / "missing")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"one.new", "other"}
 
 
 def test_force_overwrites_recordings_and_empty_folders_only(tmp_path: Path) -> None:
