@@ -66,8 +66,10 @@ class Seen:
         if name in self.boxes:
             return self.boxes[name].rows(self.recording)
         short = self.shorts[name]
-        inode = short.unified.stat().st_ino if short.unified else short.inode
-        return sorted(self.recording.rows("container", cgroup_id=inode), key=lambda row: int(row["ts_ns"]))
+        group = short.unified or short.group
+        found = self.recording.rows("container", cgroup_id=group.stat().st_ino)
+        # On a host with v1 and v2 a group of the one may have the number of one of the other.
+        return sorted((row for row in found if row["cgroup_path"] == path_of(group)), key=lambda row: int(row["ts_ns"]))
 
 
 def run_short(group: Path, *flags: str, unified: Path | None = None) -> Short:

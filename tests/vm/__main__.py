@@ -13,18 +13,30 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.vm.disks import Unmade
-from tests.vm.guests import GUESTS, Guest, chosen
+from tests.vm.guests import Guest, chosen
 from tests.vm.machine import Run, run, stopping
 from tests.vm.results import as_json, keep
 
 AT_ONCE = 2
 SELECTION = ("-v", "--durations=20", "-p", "tests.vm.selection", "tests/kernel")
-_speaking = threading.Lock()
+_speaking, _keeping = threading.Lock(), threading.Lock()
 
 
 def _say(guest: Guest, text: str) -> None:
     with _speaking:
-        print(f"{guest.name:>5}: {text}", flush=True)
+        print(f"{guest.name:>6}: {text}", flush=True)
+
+
+def _run(guest: Guest, arguments: list[str]) -> Run:
+    """Run one guest, and keep what came of it at once: the others may not come to their end."""
+    one = run(guest, (*guest.words, *(arguments or SELECTION)), lambda text: _say(guest, text))
+    for outcome in one.outcomes:
+        if not outcome.passed:
+            _say(guest, f"{outcome.file}::{outcome.name}: {outcome.why}")
+    if one.outcomes and not os.environ.get("CI"):
+        with _keeping:
+            keep(guest.name, as_json(one.release, guest.land, one.seconds, one.outcomes), is_all=not (arguments or one.why))
+    return one
 
 
 def _summary(runs: list[Run]) -> Table:
@@ -49,7 +61,7 @@ def main(words: list[str]) -> int:
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
-                runs = list(pool.map(lambda guest: run(guest, (*guest.words, *(arguments or SELECTION)), lambda text: _say(guest, text)), guests))
+                runs = list(pool.map(lambda guest: _run(guest, arguments), guests))
             finally:  # Ctrl-C, too: a guest would go on until its end
                 stopping.set()
     except KeyboardInterrupt:
@@ -57,15 +69,8 @@ def main(words: list[str]) -> int:
     except Unmade as error:
         print(f"vm-test: {error}", file=sys.stderr)
         return 1
-    for one in runs:
-        for outcome in one.outcomes:
-            if not outcome.passed:
-                _say(one.guest, f"{outcome.file}::{outcome.name}: {outcome.why}")
     Console(width=max(120, Console().width)).print(_summary(runs))
     print(f"vm-test: {time.monotonic() - begun:.0f} s in all")
-    made = {one.guest.name: as_json(one.release, one.guest.land, one.seconds, one.outcomes) for one in runs if one.guest in GUESTS and not one.why}
-    if made and not os.environ.get("CI"):
-        keep(made, is_all=not arguments)
     return 0 if all(one.is_good for one in runs) else 1
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from junitparser import JUnitXml, TestCase
 
 from tests.support import REPO
-from tests.vm.guests import GUESTS
+from tests.vm.guests import GUESTS, PODMAN
 
 RESULTS = Path(__file__).with_name("results.json")
 README = REPO / "README.md"
@@ -69,9 +69,10 @@ def table(results: dict[str, Any]) -> str:
     """Return the table: a line a file of tests, a column a guest, how many tests passed."""
     if not results:
         return "None is kept yet."
-    guests = [results[guest.name] for guest in GUESTS if guest.name in results]
+    chosen = [guest for guest in (*GUESTS, PODMAN) if guest.name in results]
+    guests = [results[guest.name] for guest in chosen]
     lines = [["tests passed", *(f"Linux {guest['kernel']}" for guest in guests)], ["---"] * (1 + len(guests))]
-    lines.append(["programs of Debian", *(guest["debian"] for guest in guests)])
+    lines.append(["programs of Debian", *(results[guest.name]["debian"] + (f", {guest.mark}" if guest.mark else "") for guest in chosen)])
     files = sorted({file for guest in guests for file in guest["tests"]})
     lines += [[file.removeprefix("test_").replace("_", " "), *(_cell(guest["tests"].get(file)) for guest in guests)] for file in files]
     totals = [{kind: [name for file in guest["tests"].values() for name in file[kind]] for kind in ("passed", "failed")} for guest in guests]
@@ -104,9 +105,9 @@ def known() -> dict[str, Any]:
     return found
 
 
-def keep(made: dict[str, Any], is_all: bool) -> None:
-    """Put what came of some guests into results.json, and the table into README.md; where these are not all tests, beside the others."""
+def keep(guest: str, made: dict[str, Any], is_all: bool) -> None:
+    """Put what came of a guest into results.json, and the table into README.md; where these are not all its tests, beside the others."""
     results = known()
-    results |= {name: new if is_all or name not in results else merged(results[name], new) for name, new in made.items()}
+    results[guest] = made if is_all or guest not in results else merged(results[guest], made)
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     README.write_text(fresh(README.read_text(), results))
