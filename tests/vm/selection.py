@@ -6,39 +6,74 @@ it is named.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
 
 from tests.kernel.container_box import IS_HYBRID, ONLY_HYBRID
 
-SAYS_NOTHING_OF_A_KERNEL = {
+LEFT_OUT = {
     "test_adversity.py": "closed terminals, full devices and commands that do not end are the recorder's own business, above the kernel's tables",
     "test_bad_input.py": "wrong options are refused before the kernel is asked for anything",
     "test_clock_error.py": "one word of adjtimex(2), handed on",
     "test_clock_steps.py": "a clock that is set where the recorder reads it",
     "test_compiler.py": "ends of the compiler's process; that it compiles is shown by every recording",
+    "test_container_filters.py::test_a_name_that_is_none_*": "refused before anything is loaded",
+    "test_container_filters.py::test_a_beginning_of_two_ids_*": "refused before anything is loaded",
     "test_disk_full.py": "the writer's business; the kernel only counts, as in test_full_ring.py",
+    "test_doctor.py::test_a_broken_bcc_*": "what the doctor says of a module that it cannot import",
+    "test_doctor.py::test_another_user_*": "what the doctor says where it may not look",
+    "test_doctor.py::test_root_of_a_user_namespace_*": "what the doctor says where it may not look",
+    "test_doctor.py::test_without_*": "what the doctor says of a host without these files",
     "test_ending.py": "signals and exit codes; what is left in the kernel is the business of test_left_behind.py",
     "test_failing_disks.py": "the writer's business, as test_disk_full.py is",
+    "test_filters.py::test_follow_children_does_not_*": "the same program as for the test before it",
+    "test_filters.py::test_pid_*": "test_options_must_all_hold has pid, too",
+    "test_filters.py::test_comm_*": "test_options_must_all_hold has comm, too",
+    "test_filters.py::test_the_end_of_a_process_*": "test_options_must_all_hold has pid, too",
     "test_follow.py": "the analyzer's business",
     "test_held_up.py": "what waits in the rings, as in test_full_ring.py",
+    "test_kills.py": "moments of the recorder's; what is left in the kernel is the business of test_left_behind.py",
+    "test_left_behind.py::*SIGINT*": "ends with the process, as at SIGKILL",
+    "test_left_behind.py::*SIGTERM*": "ends with the process, as at SIGKILL",
+    "test_left_behind.py::test_what_was_closed_*": "the folder's business",
     "test_merge.py": "the analyzer's business",
     "test_own_tables.py": "the recorder's own clocks and counters, which every other recording here has, too",
     "test_print.py": "how rows are shown, not which there are",
+    "test_privileges.py::test_a_recording_for_the_user_behind_sudo_*": "whose the files are",
+    "test_privileges.py::test_what_a_missing_capability_costs_*": "what is said before the kernel is asked",
+    "test_privileges.py::test_without_the_two_*": "what is said before the kernel is asked",
+    "test_privileges.py::test_the_command_has_*": "what is handed on to the command",
     "test_recover.py": "the folder's business; what is left in the kernel is the business of test_left_behind.py",
     "test_tcp_filters.py": "which rows are wanted; that such programs are accepted is shown by test_filters.py and test_container_filters.py",
+    "test_tcp_lost.py::test_a_connect_that_is_lost_*": "the same counters as for the test before it",
+    "test_tcp_lost.py::test_room_that_is_free_again_*": "the same counters as for the test before it",
     "test_tcp_nginx.py": "the same connects and accepts as in test_tcp_accept.py, made by other programs",
     "test_tcp_print.py": "how rows are shown, not which there are",
     "test_terminal.py": "how a recording looks, not what is in it",
+    "test_tracefs.py::test_a_tracer_that_was_asked_for_by_name_*": "what is recorded without tracefs, as in the test before it",
     "test_xdp_drop.py": "windows and sums of drops; the programs run in test_xdp_rules.py, and are attached in test_xdp_left_behind.py",
+    "test_xdp_left_behind.py::*SIGHUP*": "ends with the process, as at SIGKILL",
+    "test_xdp_left_behind.py::*SIGINT*": "ends with the process, as at SIGKILL",
+    "test_xdp_left_behind.py::*SIGTERM*": "ends with the process, as at SIGKILL",
+    "test_xdp_left_behind.py::test_it_leaves_when_the_recorded_command_*": "ends with the process, as at SIGKILL",
+    "test_xdp_left_behind.py::test_it_leaves_when_the_recorder_is_killed_*": "ends with the process, as at SIGKILL",
+    "test_xdp_left_behind.py::test_an_exception_in_mid_run_*": "ends with the process, as at SIGKILL",
 }
+"""By file, or by test, whose name may end in a ``*``: what says nothing of a kernel, or nothing that another one here does not say."""
 LASTS_TOO_LONG = {
     "test_witness.py": "two recorders, perf and strace at once take up to 20 minutes under emulation; CONTRIBUTING.md has how to run it by itself"
 }
 
 
+def _is_left_out(item: pytest.Item) -> bool:
+    names = (item.path.name, f"{item.path.name}::{item.name}")
+    return any(fnmatchcase(name, pattern) for pattern in LEFT_OUT | LASTS_TOO_LONG for name in names)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is named above."""
-    left_out = [item for item in items if item.path.name in SAYS_NOTHING_OF_A_KERNEL | LASTS_TOO_LONG or _needs_another_host(item)]
+    left_out = [item for item in items if _is_left_out(item) or _needs_another_host(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
