@@ -39,7 +39,7 @@ def cli() -> Cli:
     return Cli()
 
 
-LEFT_OUT = ("long", "podman")
+LEFT_OUT = ("long", "own_machine", "podman")
 """Marks of tests that run only where -m asks for them: they take a minute and more, or need a machine of their own."""
 
 

@@ -1,15 +1,20 @@
 """A wall clock that is set while recording changes no time of any row: only the table ``clock`` tells, and who asks for it.
 
-What is stepped is what the recorder reads: programs/clock_steps.py says why.
+On a machine of one's own it is the machine's. Elsewhere what is stepped is what the recorder reads: programs/clock_steps.py says why.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+
+import pytest
 
 from tests.kernel.harness import PROGRAMS, Recording, Spawner, eventually, launched, true_path
 from tests.support import REPO, Cli
@@ -17,17 +22,46 @@ from tests.support import REPO, Cli
 HOUR = 3_600
 
 
-def test_a_step_of_the_wall_clock_moves_no_row_and_is_told(tmp_path: Path, cli: Cli) -> None:
-    path, ahead = tmp_path / "r.bpftape", tmp_path / "ahead"
+Step = Callable[[int], object]
+"""Puts the wall clock that many seconds ahead of where it was at first."""
+
+
+@contextmanager
+def as_it_is_read(folder: Path) -> Iterator[tuple[list[str], Step]]:
+    ahead = folder / "ahead"
     ahead.write_text("0")
     stepped = ["/usr/bin/env", f"PYTHONPATH={REPO}", sys.executable, str(PROGRAMS / "clock_steps.py"), str(ahead)]
     # The words behind: the command `record` itself, which a shell drops.
-    wrapper = ["/bin/sh", "-c", f'shift; exec {" ".join(stepped)} "$@"', "sh"]
+    yield ["/bin/sh", "-c", f'shift; exec {" ".join(stepped)} "$@"', "sh"], lambda seconds: ahead.write_text(str(seconds))
+
+
+@contextmanager
+def of_the_machine(_: Path) -> Iterator[tuple[list[str], Step]]:
+    first_ns = time.clock_gettime_ns(time.CLOCK_REALTIME) - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def step(seconds: int) -> None:
+        time.clock_settime_ns(time.CLOCK_REALTIME, first_ns + seconds * 1_000_000_000 + time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+
+    try:
+        yield [], step
+    finally:
+        step(0)
+
+
+@pytest.mark.parametrize("clock", [as_it_is_read, pytest.param(of_the_machine, marks=pytest.mark.own_machine)])
+def test_a_step_of_the_wall_clock_moves_no_row_and_is_told(
+    tmp_path: Path, cli: Cli, clock: Callable[[Path], AbstractContextManager[tuple[list[str], Step]]]
+) -> None:
+    path = tmp_path / "r.bpftape"
     recording, children = Recording(path), []
-    with Spawner() as spawner, launched(path, "--tracers", "clone", "--segment-seconds", 1, wrapper=wrapper) as running:
+    with (
+        clock(tmp_path) as (wrapper, step),
+        Spawner() as spawner,
+        launched(path, "--tracers", "clone", "--segment-seconds", 1, wrapper=wrapper) as running,
+    ):
         running.errors.wait_for("^recording ")
         for seconds in (0, HOUR, -2 * HOUR):
-            ahead.write_text(str(seconds))
+            step(seconds)
             children += spawner.spawn(5, true_path())
             eventually("a clock that is so far ahead is written down", partial(is_ahead, recording, seconds))
         running.stop()

@@ -26,7 +26,7 @@ class Guest:
     @property
     def words(self) -> tuple[str, ...]:
         """Return what pytest is told in it beside what it is told everywhere."""
-        return ("-m", self.mark) if self.mark else ()
+        return ("-m", self.mark or "kernel or own_machine")
 
 
 GUESTS = (
