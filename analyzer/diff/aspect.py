@@ -1,12 +1,15 @@
 """What two recordings are compared by: the reports of ``queries/diff/``, each about one recording at a time, or all parts of a merged one.
 
 Such a report returns ``what`` (a text that names the same thing in every recording), and may return ``events``, how often it was there, and
-``latencies_ms``, how long each time took. Without ``events`` it is about what is there and what is not.
+``latencies_ms``, how long each time took. Without ``events`` it is about what is there and what is not. Where a port is in that name it returns
+``port``, too, and ``family``, the name without it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from analyzer.header import GROUPS
@@ -22,15 +25,22 @@ _MOST = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One thing in one recording: how often it was there, None where that is not asked, and how long it took."""
+    """One thing in one recording: how often it was there, None where that is not asked, and how long it took.
+
+    ``port`` is the port in its name, and ``family`` that name without it; None where it has none.
+    """
 
     events: int | None = None
     latencies_ms: tuple[float, ...] = ()
+    port: int | None = None
+    family: str | None = None
 
-    def and_of(self, other: Thing) -> Thing:
-        """Return the same thing in both of two recordings."""
-        events = None if self.events is None or other.events is None else self.events + other.events
-        return Thing(events, (*self.latencies_ms, *other.latencies_ms))
+
+def together(things: Sequence[Thing]) -> Thing:
+    """Return what several things are together, such as one in all parts of a merged recording."""
+    counts = [thing.events for thing in things if thing.events is not None]
+    latencies_ms = tuple(chain.from_iterable(thing.latencies_ms for thing in things))
+    return replace(things[0], events=sum(counts) if len(counts) == len(things) else None, latencies_ms=latencies_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +85,10 @@ def look(sandbox: Sandbox, aspect: Report) -> Side:
     for batch in result.batches:
         for values in batch:
             row = dict(zip(names, values, strict=True))
-            what, found = row["what"], Thing(row.get("events"), tuple(row.get("latencies_ms") or ()))
+            what = row["what"]
+            found = Thing(row.get("events"), tuple(row.get("latencies_ms") or ()), row.get("port"), row.get("family"))
             if what in things:
-                things[what] = things[what].and_of(found)
+                things[what] = together((things[what], found))
             elif len(things) == _MOST:
                 is_cut = True
             elif what is not None:

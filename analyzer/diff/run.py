@@ -11,6 +11,7 @@ from analyzer.answer import Answer
 from analyzer.confinement import confine
 from analyzer.diff.aspect import Side, aspects, look
 from analyzer.diff.compare import Difference, compare, counted
+from analyzer.diff.ports import fold, has_ports, listening, note
 from analyzer.errors import AnalyzerError
 from analyzer.header import Column, Header
 from analyzer.output import open_output
@@ -52,30 +53,39 @@ class Request:
     times: float = 1.5
     p: float = 0.01
     everything: bool = False
+    each_port: bool = False
 
 
 def diff(request: Request) -> None:
     """Compare two recordings and write the differences. Raises AnalyzerError for whatever the user can mend."""
     check_format(request.form, str(request.output) if request.output else None)
     _check(request)
-    chosen = [aspect for aspect in aspects() if aspect.name in request.only or not request.only]
     sides = [open_recordings([request.a]), open_recordings([request.b])]
     confine([recording.path for side in sides for recording in side], [request.output])
-    first, second = (_look(side, chosen) for side in sides)
-    rows: list[tuple[object, ...]] = []
-    notes = _hosts(*sides)
-    for aspect in chosen:
-        a, b = first[aspect.name], second[aspect.name]
-        notes += _notes(aspect.name, a, b)
-        if not a.missing and not b.missing:
-            found = compare(a, b, request.times, request.p)
-            rows += [_row(aspect.name, item) for item in (found if request.everything else counted(found))]
-    answer = _answer(rows, notes, sides, [*first.values(), *second.values()])
+    answer = compared(request, *sides)
     module = load(request.form)
     with open_output(request.output) as (out, width):
         module.write(answer.for_eyes() if module.TRAITS.for_eyes else answer, out, width)
     if not module.TRAITS.tells_trust:
         print("\n".join(said(answer)), file=sys.stderr)
+
+
+def compared(request: Request, *sides: Sequence[Recording]) -> Answer:
+    """Return the differences between two sides, in terms of a ``request`` that makes sense. Raises AnalyzerError where a file is damaged."""
+    chosen = [aspect for aspect in aspects() if aspect.name in request.only or not request.only]
+    first, second = (_look(side, chosen) for side in sides)
+    rows: list[tuple[object, ...]] = []
+    notes = _hosts(*sides)
+    folded: dict[str, int] = {}
+    for aspect in chosen:
+        a, b = first.sides[aspect.name], second.sides[aspect.name]
+        notes += _notes(aspect.name, a, b)
+        if not a.missing and not b.missing:
+            if not request.each_port:
+                a, b, folded[aspect.name] = fold(a, b, first.listening & second.listening)
+            found = compare(a, b, request.times, request.p)
+            rows += [_row(aspect.name, item) for item in (found if request.everything else counted(found))]
+    return _answer(rows, [*notes, *note(folded)], sides, [*first.sides.values(), *second.sides.values()])
 
 
 def _check(request: Request) -> None:
@@ -106,11 +116,20 @@ def _merged_of(side: Sequence[Recording]) -> str:
     return f"merged of {len(side)} recordings" if side[0].place else "one recording"
 
 
-def _look(side: Sequence[Recording], chosen: Sequence[Report]) -> dict[str, Side]:
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What was found on one side: each aspect, and the ephemeral ports that somebody listens on."""
+
+    sides: dict[str, Side]
+    listening: frozenset[int]
+
+
+def _look(side: Sequence[Recording], chosen: Sequence[Report]) -> _Looked:
     from analyzer.sandbox import open_sandbox
 
     with open_sandbox(side) as sandbox, watched(sandbox, _TITLE):
-        return {aspect.name: look(sandbox, aspect) for aspect in chosen}
+        found = {aspect.name: look(sandbox, aspect) for aspect in chosen}
+        return _Looked(found, listening(sandbox) if any(has_ports(side) for side in found.values()) else frozenset())
 
 
 def _notes(name: str, a: Side, b: Side) -> list[str]:

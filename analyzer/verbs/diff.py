@@ -25,15 +25,19 @@ def diff(
     times: Annotated[float, typer.Option("--times", help="Smallest change of a rate or latency that counts.")] = 1.5,
     p: Annotated[float, typer.Option("--p", help="Largest probability that a change of a rate or latency is chance.")] = 0.01,
     everything: Annotated[bool, typer.Option("--all", help="Show what is the same, too.")] = False,
+    each_port: Annotated[bool, typer.Option("--each-port", help="Tell ephemeral ports (32768 to 65535) one by one.")] = False,
     json: Json = False,
 ) -> None:
     """Show what is new, gone or changed in one recording compared with another: programs, who starts them, destinations, failures, latencies.
 
     Rates are by the minute that was recorded. What a recording lost, or was not asked for, is not new in the other one: it is said to be uncertain,
     or not compared.
+
+    Ephemeral ports, those from 32768 on, that only one of both has are one line by program and address, since many of them are others each time. One
+    that both have, or that somebody listens on in both, is a line of its own.
     """
     from analyzer.diff.run import Request
     from analyzer.diff.run import diff as show
     from analyzer.run import json_format
 
-    show(Request(a, b, json_format(json, form), output, only or (), times, p, everything))
+    show(Request(a, b, json_format(json, form), output, only or (), times, p, everything, each_port))

@@ -5,43 +5,21 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from analyzer.diff.aspect import Side, Thing
 from analyzer.diff.compare import Change, compare
 from analyzer.trust import TableTrust, Trust, Verdict
-from tests.analyzer.conftest import error_of, run
-from tests.rows import Rows, read_rows, write_recording
+from tests.analyzer.conftest import error_of
+from tests.analyzer.differing import differences, quiet_rows, verb
+from tests.rows import Rows, write_recording
 from tests.support import REPO
-
-ROWS = read_rows()
-
-
-def verb(*arguments: str | Path, **options: Any) -> Any:
-    return run("recorder.bpftape", "diff", *arguments, **options)
-
-
-def differences(a: Path, b: Path, *options: str) -> dict[tuple[str, str], dict[str, Any]]:
-    done = verb(a, b, "--format", "json", *options)
-    assert done.returncode == 0, done.stderr
-    return {(row["aspect"], row["what"]): row for row in json.loads(done.stdout)["rows"]}
 
 
 @pytest.fixture(scope="module")
 def quiet() -> Rows:
-    """Return the hand-written rows without their losses and gaps, and without filters."""
-    rows = copy.deepcopy(ROWS)
-    start_ns, end_ns = rows["recording"][0]["start_ns"], rows["recording"][0]["end_ns"]
-    whole = rows["coverage"][0] | {"ts_ns": start_ns, "interval_ns": end_ns - start_ns, "lost": 0, "attached": True, "unwritten": None}
-    rows["coverage"] = [
-        whole | {"tracer": row["tracer"], "table": row["table"], "events": len(rows.get(row["table"], []))}
-        for row in {row["table"]: row for row in rows["coverage"]}.values()
-    ]
-    rows["recording"][0] |= {"clean_end": True, "filters": []}
-    rows["probe"] = [row | {"status": "attached", "reason": None} for row in rows["probe"]]
-    return rows
+    return quiet_rows()
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +29,7 @@ def before(quiet: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_recording_does_not_differ_from_itself(before: Path) -> None:
     assert differences(before, before) == {}
-    same = differences(before, before, "--all")
+    same = differences(before, before, everything=True)
     assert {row["change"] for row in same.values()} == {"same"}
     assert {row["aspect"] for row in same.values()} >= {"programs", "destinations", "latency", "containers"}
 
@@ -61,7 +39,7 @@ def test_what_is_new_and_what_is_gone_is_told(quiet: Rows, before: Path, tmp_pat
     gone = rows["exec"][0]["filename"]
     rows["exec"] = [row for row in rows["exec"] if row["filename"] != gone]
     rows["exec"].append(rows["exec"][-1] | {"filename": "/opt/new"})
-    found = differences(before, write_recording(tmp_path / "after.bpftape", rows), "--only", "programs")
+    found = differences(before, write_recording(tmp_path / "after.bpftape", rows), "programs")
     assert {(row["change"], what) for (_, what), row in found.items()} == {("new", "/opt/new"), ("gone", gone)}
     assert (found["programs", "/opt/new"]["a_events"], found["programs", "/opt/new"]["b_events"]) == (0, 1)
     assert all(row["certain"] for row in found.values())
@@ -87,8 +65,8 @@ def test_what_a_lossy_recording_does_not_have_may_have_been_there(quiet: Rows, b
     gone = rows["exec"][0]["filename"]
     rows["exec"] = [row for row in rows["exec"] if row["filename"] != gone]
     lossy = write_recording(tmp_path / "lossy.bpftape", rows)
-    assert differences(lossy, before, "--only", "programs")["programs", gone]["certain"] is False
-    assert differences(before, lossy, "--only", "programs")["programs", gone]["certain"] is False
+    assert differences(lossy, before, "programs")["programs", gone]["certain"] is False
+    assert differences(before, lossy, "programs")["programs", gone]["certain"] is False
 
 
 def side(things: dict[str, Thing], seconds: float = 60.0, verdict: Verdict = Verdict.COMPLETE) -> Side:
@@ -128,7 +106,7 @@ def test_with_other_filters_nothing_is_certain(quiet: Rows, before: Path, tmp_pa
     rows["recording"][0]["filters"] = ["uid=0"]
     rows["exec"] = rows["exec"][1:]
     filtered = write_recording(tmp_path / "filtered.bpftape", rows)
-    assert {row["certain"] for row in differences(filtered, before, "--only", "programs", "--all").values()} == {False}
+    assert {row["certain"] for row in differences(filtered, before, "programs", everything=True).values()} == {False}
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "jsonl", "md", "json"])

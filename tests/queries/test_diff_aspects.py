@@ -27,7 +27,8 @@ def test_an_aspect_is_a_report_that_is_true_of_itself(aspect: Report, recording:
     _, result, rows = run(aspect, recording)
     names = [field.name for field in result.fields]
     assert names[0] == "what"
-    assert set(names) <= {"what", "events", "latencies_ms", "recording_id"}
+    assert set(names) <= {"what", "events", "latencies_ms", "port", "family", "recording_id"}
+    assert ("port" in names) == ("family" in names)
     assert len({row[0] for row in rows}) == len(rows), "a thing is there once"
 
 
