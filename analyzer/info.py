@@ -109,6 +109,7 @@ def as_json(info: Info) -> dict[str, Any]:
         **{name: to_json(value) for name, value in info.about.items()},
         "duration_ns": window.end_ns - window.start_ns,
         "clean_end": window.clean,
+        "being_written": info.recording.being_written,
         "manifest_torn": info.recording.torn,
         "shared": asdict(info.recording.shared) if info.recording.shared else None,
         "coverage": info.trust.verdict.label,
@@ -137,7 +138,7 @@ def _facts(info: Info) -> list[tuple[str, str]]:
         facts += [
             ("host", f"{about['host']}, Linux {about['kernel']} {about['arch']}, {about['cpus']} CPUs"),
             ("window", f"{to_text(about['start_ts'])} UTC {ended}, {window.seconds:.1f} s"),
-            ("end", f"clean: {about['end_reason']}" if window.clean else "unfinished: killed, or still being written"),
+            ("end", f"clean: {about['end_reason']}" if window.clean else _without_end(info.recording)),
             ("command", " ".join(about["command_line"])),
             ("filters", filters),
         ]
@@ -146,6 +147,14 @@ def _facts(info: Info) -> list[tuple[str, str]]:
     if info.recording.torn:
         facts.append(("manifest", "its last line is cut off; the segment of that line is not used"))
     return facts
+
+
+def _without_end(recording: Recording) -> str:
+    if recording.being_written:
+        return "none yet: it is still being written"
+    if recording.shared and recording.shared.being_written:
+        return "unfinished: it was still being written when this copy was made"
+    return "unfinished: killed, or still being written"
 
 
 def _probes(info: Info) -> str:

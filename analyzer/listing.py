@@ -14,7 +14,7 @@ from analyzer.grid import write_grid
 from analyzer.recording import Recording, find_recordings, open_parts
 from analyzer.result import Field
 from analyzer.segment_check import rows_of
-from analyzer.store import is_being_written, missing
+from analyzer.store import missing
 from analyzer.values import to_json
 from recorder.schema import NANOSECONDS, SUFFIX
 
@@ -61,7 +61,7 @@ def _listed(path: Path) -> Listed:
         return Listed(path.name, None, None, None, None, None, error.message.replace(f"{path} ", "", 1).rstrip("."))
     segments = [segment for segments in recording.tables.values() for segment in segments]
     seconds = (about["end_ns"] - about["start_ns"]) / NANOSECONDS if about.get("end_ns") else None
-    state = f"clean: {about['end_reason']}" if about.get("clean_end") else "being written" if is_being_written(recording.path) else "unfinished"
+    state = f"clean: {about['end_reason']}" if about.get("clean_end") else "being written" if recording.being_written else "unfinished"
     rows, size = sum(segment.rows for segment in segments), sum(segment.bytes for segment in segments)
     return Listed(path.name, about.get("host"), about.get("start_ts"), seconds, rows, size, state)
 

@@ -19,8 +19,8 @@ from analyzer.manifest import Manifest, damaged
 from analyzer.merged import PARTS
 from analyzer.pack import PackStore
 from analyzer.progress import Advance
-from analyzer.recording import another, check_size, check_sound, open_store, read_manifest, stores
-from analyzer.store import PACK_SUFFIX, FolderStore, Store, is_being_written, is_file
+from analyzer.recording import another, check_ended, check_size, check_sound, open_store, read_manifest, stores
+from analyzer.store import PACK_SUFFIX, FolderStore, Store, is_file
 from recorder.schema import MANIFEST, SUFFIX
 
 _BLOCK_BYTES = 1 << 20
@@ -38,8 +38,7 @@ def pack(path: Path, output: Path | None, advance: Advance = lambda _: None) -> 
     if is_file(store.path):
         raise AnalyzerError(f"{path} is no folder of a recording: it is packed already, or something else.", code=Exit.RECORDING)
     sources = _sources(store)
-    if any(is_being_written(source.files.path) for source in sources):
-        raise AnalyzerError(f"{path} is still being written.", "Wait until its recorder has ended, or end it.", Exit.RECORDING)
+    check_ended(source.files for source in sources)
     folder = store.path.name if store.path.name.endswith(SUFFIX) else store.path.name + SUFFIX
     beside_it = path.parent if path.name not in ("", "..") else store.path.parent
     target = output if output is not None else beside_it / (folder.removesuffix(SUFFIX) + PACK_SUFFIX)

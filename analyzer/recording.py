@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import Manifest, Segment, damaged, parse
 from analyzer.merged import Place
 from analyzer.shared import Shared
-from analyzer.store import PACK_SUFFIX, FolderStore, Store, is_file
+from analyzer.store import PACK_SUFFIX, FolderStore, Store, is_being_written, is_file, still_written
 from recorder.schema import MANIFEST, SUFFIX, TABLES
 
 _LOOKS = 3
@@ -24,7 +25,7 @@ class Recording:
     """An opened recording.
 
     ``torn`` says that the manifest's last line was cut off, and is not used; ``shared`` that this is a copy, and how made; ``place`` that it is
-    a part of a merged one.
+    a part of a merged one; ``being_written`` that a recorder was at work on it when it was opened, so that it has what was closed by then.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Recording:
     store: Store
     shared: Shared | None = None
     place: Place | None = None
+    being_written: bool = False
 
     @property
     def name(self) -> str:
@@ -73,9 +75,10 @@ def open_recording(path: Path) -> Recording:
 
 def _open(store: Store) -> Recording:
     for _ in range(_LOOKS):
+        being_written = is_being_written(store.path)  # asked first: what was written before the end is then in what is read next
         manifest = read_manifest(store)
         try:
-            return _opened(store, manifest)
+            return replace(_opened(store, manifest), being_written=being_written)
         except AnalyzerError as error:
             wrong = error
         if read_manifest(store) == manifest:
@@ -97,6 +100,8 @@ def check_sound(store: Store, manifest: Manifest) -> None:
     check_single(store.shown, manifest)
     if manifest.faults:
         raise damaged(store.shown, manifest.faults[0])
+    if not manifest.segments and is_being_written(store.path):
+        raise AnalyzerError(f"{store.shown} is still being written, and nothing of it is closed yet.", "Try again in some seconds.", Exit.RECORDING)
     if not manifest.segments:
         what = f"{store.shown} is an empty recording: it was ended before its first segment was closed."
         raise AnalyzerError(what, "Record again, for longer.", Exit.RECORDING)
@@ -119,6 +124,30 @@ def has_changed(recording: Recording) -> bool:
         return any(now.get(name) != segment or recording.store.size(name) != segment.bytes for name, segment in then.items())
     except AnalyzerError:
         return True
+
+
+@contextlib.contextmanager
+def reading(recordings: Sequence[Recording]) -> Iterator[None]:
+    """Say of a recording that proves damaged inside of this block that it changed while it was read, if that is what happened."""
+    try:
+        yield
+    except AnalyzerError as error:
+        changed = [recording.name for recording in recordings if error.code == Exit.RECORDING and has_changed(recording)]
+        if changed:
+            raise AnalyzerError(f"{changed[0]} changed while it was read. {error.message}", "Run it again.", Exit.RECORDING) from None
+        raise
+
+
+def being_written(recordings: Sequence[Recording]) -> list[str]:
+    """Return a sentence for each recording that a recorder was at work on when it was opened, for verbs whose answers say nothing of its end."""
+    return [f"{recording.name} is still being written: this is what was closed by now" for recording in recordings if recording.being_written]
+
+
+def check_ended(files: Iterable[Store]) -> None:
+    """Raise AnalyzerError where a recorder is at work on one of the recordings that have these ``files``."""
+    for store in files:
+        if is_being_written(store.path):
+            raise still_written(store.shown)
 
 
 def check_size(store: Store, segment: Segment) -> None:

@@ -19,7 +19,7 @@ from analyzer.errors import AnalyzerError, Exit
 from analyzer.lines import DETAILS, header, line, loss_line
 from analyzer.merged import notes
 from analyzer.output import open_output
-from analyzer.recording import open_recordings
+from analyzer.recording import being_written, open_recordings
 from analyzer.scope import EVERYTHING, Asked, narrow
 from analyzer.sql_error import near
 from analyzer.text import printable
@@ -68,7 +68,7 @@ def replay(request: Request) -> None:
     with open_sandbox(open_recordings([request.recording])) as sandbox, watched(sandbox, _TITLE):
         narrow(sandbox, request.asked)
         statements = _statements(sandbox, tables, request.where)
-        for note in notes(sandbox.recordings):
+        for note in [*notes(sandbox.recordings), *being_written(sandbox.recordings)]:
             print(f"note: {printable(note)}", file=sys.stderr)
         width = _host_width(sandbox.recordings)
         with open_output(None) as (out, _):

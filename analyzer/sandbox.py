@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from analyzer import scratch
 from analyzer.cut import Scope
-from analyzer.errors import AnalyzerError, Exit
+from analyzer.errors import AnalyzerError
 from analyzer.limits import settings, spill_folder
 from analyzer.macros import MACROS
-from analyzer.recording import Recording, has_changed, known_tables
+from analyzer.recording import Recording, known_tables, reading
 from analyzer.row_counts import check_rows
 from analyzer.shared import refuse_networks
 from analyzer.sql_error import damaged, error_of, execution_error
@@ -47,12 +47,8 @@ def open_sandbox(recordings: Sequence[Recording], timeout_s: float = TIMEOUT_S, 
     """
     sandbox = Sandbox(recordings, timeout_s, memory_bytes)
     try:
-        yield sandbox
-    except AnalyzerError as error:
-        changed = [recording.name for recording in recordings if error.code == Exit.RECORDING and has_changed(recording)]
-        if changed:
-            raise AnalyzerError(f"{changed[0]} changed while it was read. {error.message}", "Run it again.", Exit.RECORDING) from None
-        raise
+        with reading(recordings):
+            yield sandbox
     finally:
         sandbox.close()
 

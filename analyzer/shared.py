@@ -15,15 +15,23 @@ if TYPE_CHECKING:
 KEY = "shared"
 """Key of the manifest's header."""
 
+WRITTEN = "being_written"
+"""Key in there, of a copy that was made while the recording was still being written."""
+
 _NAME = re.compile(r"[\w.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """How a copy was made. ``policy`` is the name of the policy; ``hides_addresses`` says that addresses are not those that were recorded."""
+    """How a copy was made.
+
+    ``policy`` is the name of the policy; ``hides_addresses`` says that addresses are not those that were recorded; ``being_written`` that the
+    recording was still being written, so that the copy has what was closed by then.
+    """
 
     policy: str
     hides_addresses: bool
+    being_written: bool = False
 
 
 def shared(header: dict[str, Any]) -> Shared | None:
@@ -36,11 +44,12 @@ def shared(header: dict[str, Any]) -> Shared | None:
     about = header[KEY] if isinstance(header[KEY], dict) else {}
     policy = about.get("policy")
     kinds, columns = about.get("kinds"), about.get("columns")
+    being_written = about.get(WRITTEN) is True
     name = policy if isinstance(policy, str) and _NAME.fullmatch(policy) else "unknown"
     if name == "unknown" or not isinstance(kinds, dict) or not isinstance(columns, dict):
-        return Shared(name, hides_addresses=True)
+        return Shared(name, True, being_written)
     treated = [column for column in columns if str(column).rpartition(".")[2] in ("saddr", "daddr")]
-    return Shared(name, kinds.get("address") != "keep" or bool(treated))
+    return Shared(name, kinds.get("address") != "keep" or bool(treated), being_written)
 
 
 def refuse_networks(recordings: Iterable[Recording], title: str) -> None:
@@ -58,4 +67,5 @@ def note(recording: Recording) -> str | None:
     """Return what readers of a report should know about a copy; None where it is none."""
     if recording.shared is None:
         return None
-    return f"{recording.name} is a shared copy (policy {recording.shared.policy}): names in it are pseudonyms"
+    when = ", made while the recording was still being written" if recording.shared.being_written else ""
+    return f"{recording.name} is a shared copy (policy {recording.shared.policy}){when}: names in it are pseudonyms"

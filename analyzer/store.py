@@ -134,6 +134,11 @@ def missing(shown: Path) -> AnalyzerError:
     return AnalyzerError(f"There is no recording at {shown}.", f"Recordings here: bpftape ls {shown.parent}", Exit.RECORDING)
 
 
+def still_written(shown: Path) -> AnalyzerError:
+    """Return what to tell people where only a recording that has ended will do."""
+    return AnalyzerError(f"{shown} is still being written.", "Wait until its recorder has ended, or end it.", Exit.RECORDING)
+
+
 def is_file(path: Path) -> bool:
     """Say whether there is a regular file at ``path``, which may then be a packed recording; False where nobody lets us know."""
     try:

@@ -15,6 +15,7 @@ from analyzer.meanwhile import meanwhile
 from recorder.schema import NANOSECONDS
 
 if TYPE_CHECKING:
+    from analyzer.recording import Recording
     from analyzer.sandbox import Sandbox
 
 
@@ -24,6 +25,7 @@ class Window:
 
     ``known`` is False where the row that describes the recording is missing. ``narrowed``: it is what was
     asked about, which may reach out of the recording. ``origin_ns`` is the start of the recording, from which reports count seconds.
+    ``being_written``: a recorder was at work on it when it was opened.
     """
 
     recording: str
@@ -35,6 +37,7 @@ class Window:
     known: bool = True
     narrowed: bool = False
     origin_ns: int = 0
+    being_written: bool = False
 
     @property
     def since_s(self) -> float:
@@ -111,7 +114,7 @@ def _read(sandbox: Sandbox) -> Facts:
     for recording_id, table, hook, reason in sandbox.read(_FAILED, "probe"):
         failed.setdefault((recording_id, table), f"{hook} could not be attached: {reason}")
     cuts = sandbox.scope.cuts
-    windows = (_narrowed(_window(recording.id, known, counts), cuts.get(recording.id, WHOLE)) for recording in sandbox.recordings)
+    windows = (_narrowed(_window(recording, known, counts), cuts.get(recording.id, WHOLE)) for recording in sandbox.recordings)
     return Facts(tuple(windows), counts, failed)
 
 
@@ -128,10 +131,10 @@ def _narrowed(window: Window, cut: Cut) -> Window:
     return replace(window, start_ns=min(start_ns, end_ns), end_ns=end_ns, narrowed=True)
 
 
-def _window(recording: str, known: Mapping[str, tuple[Any, ...]], counts: Mapping[tuple[str, str], Counts]) -> Window:
-    if recording not in known:
-        return Window(recording, 0, 0, clean=False, tracers=(), filters=(), known=False)
-    start_ns, end_ns, clean, tracers, filters = known[recording]
+def _window(recording: Recording, known: Mapping[str, tuple[Any, ...]], counts: Mapping[tuple[str, str], Counts]) -> Window:
+    if recording.id not in known:
+        return Window(recording.id, 0, 0, clean=False, tracers=(), filters=(), known=False)
+    start_ns, end_ns, clean, tracers, filters = known[recording.id]
     if end_ns is None:  # then the last coverage interval is the only sign of how far it goes
-        clean, end_ns = False, max((count.last_ns for key, count in counts.items() if key[0] == recording), default=start_ns)
-    return Window(recording, start_ns, end_ns, clean, tuple(tracers), tuple(filters), origin_ns=start_ns)
+        clean, end_ns = False, max((count.last_ns for key, count in counts.items() if key[0] == recording.id), default=start_ns)
+    return Window(recording.id, start_ns, end_ns, clean, tuple(tracers), tuple(filters), origin_ns=start_ns, being_written=recording.being_written)

@@ -61,6 +61,7 @@ def as_json(trust: Trust | None, names: Mapping[str, str], notes: Sequence[str])
                 "recording_id": window.recording,
                 "seconds": window.seconds,
                 "clean_end": window.clean,
+                "being_written": window.being_written,
                 "filters": list(window.filters),
                 "tables": [_table_json(table) for table in found.tables if table.recording == window.recording],
             }
@@ -100,7 +101,8 @@ def _doubts(window: Window, trust: Trust) -> list[str]:
     if not window.known:
         texts.append("nothing tells what was asked for: its table recording is missing")
     elif not window.clean:
-        texts.append(f"killed or still being written: what is here ends after {window.seconds:.1f} s")
+        what = "still being written" if window.being_written else "killed or still being written"
+        texts.append(f"{what}: what is here ends after {window.seconds:.1f} s")
     tables = [table.table for table in trust.tables if table.recording == window.recording]
     if words := [word for word in window.filters if any(restricts(word, table) for table in tables)]:
         texts.append(f"only what {' and '.join(words)} let through was recorded")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.errors import AnalyzerError, Exit
+from analyzer.store import still_written
 from recorder.folder import RESERVE
 from recorder.schema import MANIFEST
 
@@ -51,7 +52,7 @@ class ReopenedFolder:
             except BlockingIOError:
                 time.sleep(_LOCK_PAUSE_S)
         os.close(self.fd)
-        raise AnalyzerError(f"{self.path} is still being written.", "Wait until its recorder has ended, or end it.", Exit.RECORDING)
+        raise still_written(self.path)
 
     def table_fd(self, table: str) -> int:
         """Return the open folder of ``table``, made where it is not there."""

@@ -16,10 +16,9 @@ from analyzer.merge.copy import copy_recording, write_file
 from analyzer.merge.evidence import Host, connections, hosts
 from analyzer.merged import MOST_PARTS, PARTS, Part, folder, header
 from analyzer.progress import progress
-from analyzer.recording import Recording, open_recordings
+from analyzer.recording import Recording, check_ended, open_recordings
 from analyzer.sandbox import open_sandbox
 from analyzer.scope import duration
-from analyzer.store import is_being_written
 from analyzer.version import version
 from analyzer.watch import watched
 from recorder.schema import FORMAT, MANIFEST
@@ -65,9 +64,7 @@ def merge(request: Request) -> tuple[list[Recording], list[str]]:
 def _check(recordings: Sequence[Recording]) -> None:
     if not 2 <= len(recordings) <= MOST_PARTS:
         raise AnalyzerError(f"From 2 to {MOST_PARTS:,} recordings can be merged; here is {len(recordings):,}.", "bpftape merge A B -o OUT.bpftape")
-    for recording in recordings:
-        if is_being_written(recording.path):
-            raise AnalyzerError(f"{recording.store.shown} is still being written.", "Wait until its recorder has ended, or end it.", Exit.RECORDING)
+    check_ended(recording.store for recording in recordings)
 
 
 def _hosts(recordings: Sequence[Recording], found: Sequence[Host | None]) -> list[Host]:

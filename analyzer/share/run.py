@@ -11,7 +11,7 @@ from pathlib import Path
 from analyzer.beside import beside, check_new, failed
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.progress import progress
-from analyzer.recording import Recording, open_parts
+from analyzer.recording import Recording, being_written, open_parts, reading
 from analyzer.share import key as keys
 from analyzer.share.columns import Columns
 from analyzer.share.copy import Copy
@@ -23,6 +23,7 @@ from analyzer.share.policy import Policy, Treatment, load
 from analyzer.share.pseudonyms import Pseudonyms
 from analyzer.share.source import batches, total_bytes
 from analyzer.share.summary import Change, Summary, about, changes, left_out
+from analyzer.shared import WRITTEN
 from analyzer.version import version
 from recorder.schema import SUFFIX, TABLES, Kind
 
@@ -50,6 +51,11 @@ def share(request: Request) -> Summary:
     policy = load(request.policy)
     key = keys.read_key(request.key) if request.key else None
     recordings = open_parts(request.recording)
+    with reading(recordings):
+        return _shared(request, recordings, policy, key)
+
+
+def _shared(request: Request, recordings: Sequence[Recording], policy: Policy, key: bytes | None) -> Summary:
     _check_output(request.output, recordings, policy)
     if request.dry_run:
         counts = [_counts(recording, policy) for recording in recordings]
@@ -95,12 +101,14 @@ def _copied(recording: Recording, columns: Columns, policy: Policy, pseudonyms: 
     copy = Copy(place, pseudonyms.recording_id(recording.id), f"bpftape {version()}", policy.name)
     with progress("sharing", total_bytes(recording)) as advance:
         lines = copy.fill(recording, columns, advance)
-    copy.enter(about(policy, changes([recording], policy, [copy.changed]), left_out([recording])), lines)
+    said = about(policy, changes([recording], policy, [copy.changed]), left_out([recording]))
+    copy.enter(said | ({WRITTEN: True} if recording.being_written else {}), lines)
     return copy
 
 
 def _summary(request: Request, recordings: Sequence[Recording], policy: Policy, changed: tuple[Change, ...], key: str, output: str | None) -> Summary:
-    return Summary(request.recording, policy, sum(map(_rows, recordings)), changed, left_out(recordings), key, output)
+    rows, notes = sum(map(_rows, recordings)), tuple(being_written(recordings))
+    return Summary(request.recording, policy, rows, changed, left_out(recordings), key, output, notes)
 
 
 def _masker(recordings: Sequence[Recording], policy: Policy, pseudonyms: Pseudonyms) -> Masker:

@@ -25,7 +25,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was, or would be, shared. ``left_out`` names tables that this version does not know; ``output`` is None when nothing was written."""
+    """What was, or would be, shared.
+
+    ``left_out`` names tables that this version does not know; ``output`` is None when nothing was written; ``notes`` are sentences for people.
+    """
 
     recording: Path
     policy: Policy
@@ -34,6 +37,7 @@ class Summary:
     left_out: tuple[str, ...]
     key: str
     output: str | None
+    notes: tuple[str, ...] = ()
 
 
 def changes(recordings: Sequence[Recording], policy: Policy, counts: Sequence[Mapping[str, Mapping[str, int]]]) -> tuple[Change, ...]:
@@ -70,6 +74,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "output": summary.output,
         "rows": summary.rows,
         "key": summary.key,
+        "notes": list(summary.notes),
         **about(summary.policy, summary.changes, summary.left_out),
     }
 

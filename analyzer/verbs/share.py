@@ -39,8 +39,11 @@ def share(
     """Make a copy of a recording that is fit to leave the house: names and addresses become pseudonyms, and a check looks for what leaked.
 
     The same value has the same pseudonym everywhere under one key, so that reports, GROUP BY and JOIN work as before; addresses keep their networks.
-    Exits with 1, and hands nothing out, when the check finds one of the original values in the copy.
+    Of a recording that is still being written the copy has what is closed by now, and says so. Exits with 1, and hands nothing out, when the check
+    finds one of the original values in the copy.
     """
+    import sys
+
     from analyzer.confinement import confine
     from analyzer.interrupt import terminated
 
@@ -54,8 +57,11 @@ def share(
         ) from None
     from analyzer.share.summary import as_json, as_text
     from analyzer.tell import tell
+    from analyzer.text import printable
 
     confine([recording, Path(policy), *([key] if key else [])], [output, key])
     with terminated():
         summary = share(Request(recording, output, policy, key, dry_run))
+    for note in summary.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
     tell(json, lambda: as_json(summary), lambda: as_text(summary))

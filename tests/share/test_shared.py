@@ -46,7 +46,8 @@ def test_networks_are_known_where_the_policy_keeps_addresses(tmp_path: Path, cli
 def test_readers_are_told_that_names_are_pseudonyms(copies: dict[str, Path], recording: Path, cli: Cli) -> None:
     assert "strict.bpftape is a shared copy (policy strict): names in it are pseudonyms" in cli("analyze", "accepts", copies["strict"]).stderr
     assert "shared     a copy under the policy strict" in cli("bpftape", "info", copies["strict"]).stdout
-    assert json.loads(cli("bpftape", "info", "--json", copies["strict"]).stdout)["shared"] == {"policy": "strict", "hides_addresses": True}
+    told = json.loads(cli("bpftape", "info", "--json", copies["strict"]).stdout)["shared"]
+    assert told == {"policy": "strict", "hides_addresses": True, "being_written": False}
     assert json.loads(cli("bpftape", "info", "--json", recording).stdout)["shared"] is None
 
 

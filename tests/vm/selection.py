@@ -15,6 +15,7 @@ from tests.kernel.container_box import IS_HYBRID, ONLY_HYBRID
 LEFT_OUT = {
     "test_adversity.py": "closed terminals, full devices and commands that do not end are the recorder's own business, above the kernel's tables",
     "test_bad_input.py": "wrong options are refused before the kernel is asked for anything",
+    "test_being_written.py": "the analyzer's business",
     "test_clock_error.py": "one word of adjtimex(2), handed on",
     "test_clock_steps.py::*as_it_is_read*": "a clock that is set where the recorder reads it; on a machine of one's own it is the machine's",
     "test_compiler.py": "ends of the compiler's process; that it compiles is shown by every recording",
