@@ -1,4 +1,4 @@
-"""Ctrl-C before a command can handle it: while Python imports, and while it works on what nobody needs to clean up after."""
+"""How a command starts: Ctrl-C before it can handle that, or where nobody needs to clean up; and what it does not import."""
 
 from __future__ import annotations
 
@@ -37,3 +37,18 @@ def test_ctrl_c_never_shows_a_traceback(module: str, before: signal.Handlers, st
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (status, output, b"")
+
+
+@pytest.mark.parametrize("start", ["launch('command')", "importlib.import_module('command').main()"])
+def test_pandas_is_not_imported_where_it_is_installed(start: str, tmp_path: Path) -> None:
+    (tmp_path / "pandas.py").write_text("print('pandas')\n__version__ = '0'\n")
+    (tmp_path / "command.py").write_text("import numpy, pyarrow\ndef main(): print(len(pyarrow.array(numpy.zeros(3))))\n")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", f"import importlib; from analyzer.launch import launch; {start}"],
+        cwd=REPO,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == (["3"] if "launch(" in start else ["pandas", "3"]), "else this test says nothing"

@@ -1,7 +1,7 @@
 """In a virtual machine: have the host compile, with this same Debian's BCC. Emulation makes a compilation last 10 to 20 s, and there are some 70.
 
 ``python far_compiler.py PORT`` holds the port to the host and takes what is to be compiled, one after the other, from a socket. Imported, as
-guest.sh has the environment do with every Python, it stands in for root's ``python -m recorder.compiler``. The first compilation of all, and
+guest.sh has the environment do for compilations, it stands in for root's ``python -m recorder.compiler``. The first compilation of all, and
 those of other users, are the guest's own.
 """
 
@@ -74,5 +74,5 @@ def ask() -> None:
 
 if __name__ == "__main__":
     serve(sys.argv[1])
-elif "recorder.compiler" in sys.orig_argv and os.geteuid() == 0 and os.path.exists(SOCKET):  # noqa: PTH110 # every Python comes by here
+elif os.geteuid() == 0 and os.path.exists(SOCKET):  # noqa: PTH110 # pathlib takes longer to import than all else here
     ask()

@@ -5,9 +5,12 @@ import socket
 import struct
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 count = int(sys.argv[1])
-listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+# Where the queue is full the kernel forgets a connection that its client has reset, and nobody would accept it.
+listener = socket.create_server(("127.0.0.1", 0), backlog=count)
+assert count <= int(Path("/proc/sys/net/core/somaxconn").read_text())
 client = os.fork()
 for _ in range(count):
     if client:
