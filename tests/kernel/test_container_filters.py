@@ -77,8 +77,15 @@ def happen(spawners: dict[str, Spawner], below: Path, folder: Path) -> dict[str,
     return ports
 
 
+def asked_for(session: pytest.Session) -> list[str]:
+    """Return the sets of options that the tests to be run are about."""
+    tests = [item for item in session.items if item.path == Path(__file__) and isinstance(item, pytest.Function) and "filtered" in item.fixturenames]
+    named = {item.callspec.params["option"] if hasattr(item, "callspec") else None for item in tests}
+    return [name for name in OPTIONS if None in named or name in named]
+
+
 @pytest.fixture(scope="module")
-def filtered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filtered]:
+def filtered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filtered]:
     """Record a container without an id, one with an id in each kind of cgroup, and the host, with each set of options at the same time."""
     folder = tmp_path_factory.mktemp("filters")
     with ExitStack() as stack:
@@ -95,9 +102,9 @@ def filtered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filtered]:
             boxes["in v1"] = stack.enter_context(Box(in_v1, hostname="only-in-v1", unified=unified))
         spawners: dict[str, Spawner] = {**boxes, "host": stack.enter_context(Spawner())}
         running: dict[str, Running] = {}
-        for name, options in OPTIONS.items():
+        for name in asked_for(request.session):
             path = folder / f"{name.replace(' ', '-')}.bpftape"
-            running[name] = stack.enter_context(launched(path, "--ring-mib", 1, *options))
+            running[name] = stack.enter_context(launched(path, "--ring-mib", 1, *OPTIONS[name]))
         for recorder in running.values():
             recorder.errors.wait_for("^recording ")
         ports = happen(spawners, below, folder)

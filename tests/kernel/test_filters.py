@@ -137,15 +137,22 @@ def test_cgroup_restricts_to_a_group_and_those_below_it(tmp_path: Path, cgroup: 
 
 
 def test_options_must_all_hold(tmp_path: Path) -> None:
-    with Spawner(name="odd one") as right, Spawner(name="even one") as named_otherwise, Spawner(name="odd one") as another:
-        with recorder(tmp_path / "r.bpftape", "--comm", "odd one", "--pid", right.pid, "--pid", named_otherwise.pid) as running:
-            for spawner in (named_otherwise, another):
+    with (
+        Spawner(name="odd one") as right,
+        Spawner(name="even one") as named_otherwise,
+        Spawner(name="odd one") as another,
+        Spawner(name="odd one", wrapper=as_user(STRANGER)) as strangers,
+    ):
+        numbers = [right.pid, named_otherwise.pid, strangers.pid]
+        options = ["--comm", "odd one", "--uid", 0, *(word for pid in numbers for word in ("--pid", pid))]
+        with recorder(tmp_path / "r.bpftape", *options) as running:
+            for spawner in (named_otherwise, another, strangers):
                 spawner.spawn(3, true_path())
             children = right.spawn(7, true_path())
             recording = running.stop()
         assert pids(recording, "clone") == children
         assert pids(recording, "process") == [right.pid]
-    assert set(recording.about()["filters"]) == {"comm=odd one", f"pid={right.pid}", f"pid={named_otherwise.pid}"}
+    assert set(recording.about()["filters"]) == {"comm=odd one", "uid=0", *(f"pid={pid}" for pid in numbers)}
 
 
 def test_follow_children_restricts_to_the_command_and_all_its_descendants(tmp_path: Path) -> None:

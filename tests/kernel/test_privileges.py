@@ -159,10 +159,10 @@ def test_nobody_records_with_a_few_capabilities_and_compiles_by_themselves(home:
     assert running.said().count("without CAP_") == 1
     recording.assert_consistent()
     assert {row["pid"] for row in recording.rows("exit", ppid=spawner.pid)} == set(pids)
+    assert {row["status"] for row in recording.table("probe")} == {"attached"}, running.said()
     assert len(recording.rows("tcp_accept", pid=os.getpid())) == 1
     assert [row["state"] for row in recording.rows("tcp_socket", pid=os.getpid())].count("listen") >= 1
     assert [row["exe"] for row in recording.rows("process", pid=os.getpid())] == [str(Path("/proc/self/exe").readlink())]
-    assert {row["status"] for row in recording.table("probe")} == {"attached"}
 
 
 def test_what_a_missing_capability_costs_is_said_before_it_is_missed(home: Path) -> None:

@@ -25,6 +25,7 @@ elif [ $$ = 1 ]; then
     ln -s /proc/self/fd /dev/fd
     chmod 1777 /dev/shm
 fi
+ulimit -n 524288 # as systemd has it
 mkdir -p /tmp/results
 chmod 1777 /tmp
 ip link set lo up

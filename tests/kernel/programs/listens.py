@@ -17,7 +17,8 @@ for host, port in json.loads(sys.argv[1]):
     family, address = resolve(host, port)
     listener = socket.socket(family, socket.SOCK_STREAM, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 16)
+    if not protocol:  # which sockets of MPTCP have had since Linux 6.2 only
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 16)
     listener.bind(address)
     listener.listen(128)
     selector.register(listener, selectors.EVENT_READ)
