@@ -6,11 +6,11 @@ already; where a segment is damaged, the manifest knows what was in it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from recorder.schema import TABLES
+from recorder.schema import NANOSECONDS, TABLES
 
 if TYPE_CHECKING:
     from analyzer.manifest import Segment
@@ -19,6 +19,9 @@ COLUMNS = ("ts_ns", "interval_ns", "tracer", "table", "events", "lost", "bytes",
 """The columns of ``coverage`` that this needs."""
 
 Row = Mapping[str, Any]
+
+_SLACK_NS = 3_600 * NANOSECONDS
+"""As long as a segment can be open: so far behind the last one that is known there may be rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +109,50 @@ def holes(of: Covered, start_ns: int, end_ns: int | None) -> list[Missing]:
     return found
 
 
-def damage(segments: Collection[Segment], start_ns: int) -> list[Missing]:
-    """Return what ``segments``, which are damaged, had in them; ``start_ns`` is the time of those that have none."""
+def damage(segments: Collection[Segment], known_ns: tuple[int, int], counted: Mapping[str, int]) -> list[Missing]:
+    """Return what ``segments``, which are damaged, had in them, as the manifest has it where that can be.
+
+    ``known_ns`` is from when to when the recording goes, as far as is known. ``counted`` has the rows that are missing, by table, where the kernel's
+    counts are all there.
+    """
     found = []
-    for item in segments:
-        if item.table in TABLES and TABLES[item.table].tracer:
-            first_ns = start_ns if item.first_ts_ns is None else item.first_ts_ns
-            last_ns = first_ns if item.last_ts_ns is None else max(item.last_ts_ns, first_ns)
-            found.append(Missing(item.table, item.rows, first_ns, last_ns, f"{item.name} is damaged"))
+    for table in dict.fromkeys(item.table for item in segments):
+        if table in TABLES and TABLES[table].tracer:
+            of = [item for item in segments if item.table == table]
+            for item, rows in _shares(of, counted.get(table)):
+                if rows or table not in counted:
+                    found.append(Missing(table, rows, *_span_ns(item, known_ns), f"{item.name} is damaged"))
     return found
 
 
-def tail(of: Covered, sound: Collection[Segment], broken: Collection[Segment]) -> list[Missing]:
-    """Return what was counted, and was in an open segment when the recorder was ended: it comes behind the last row that is there."""
-    there = [item for item in (*sound, *broken) if item.table == of.table]
-    count = of.rows - sum(item.rows for item in there)
-    last_ns = max((item.last_ts_ns for item in there if item.last_ts_ns is not None), default=of.from_ns)
+def _shares(segments: Collection[Segment], counted: int | None) -> Iterator[tuple[Segment, int]]:
+    """Yield how many rows each had: what the manifest says, or, where these are not as many as were ``counted``, others for the larger ones."""
+    ordered = sorted(segments, key=lambda item: item.rows)
+    for item in ordered:
+        if counted is None:
+            yield item, item.rows
+        else:
+            rows = counted if item is ordered[-1] else min(item.rows, counted)
+            counted -= rows
+            yield item, rows
+
+
+def _span_ns(item: Segment, known_ns: tuple[int, int]) -> tuple[int, int]:
+    """Return when a damaged segment's rows are from: as the manifest has it, or where that cannot be, any time of the recording."""
+    begin_ns, end_ns = known_ns
+    first_ns, last_ns = item.first_ts_ns, item.last_ts_ns
+    if first_ns is None or last_ns is None or not begin_ns - _SLACK_NS <= first_ns <= last_ns <= end_ns + _SLACK_NS:
+        return known_ns
+    return first_ns, last_ns
+
+
+def tail(of: Covered, sound: Collection[Segment], damaged: Collection[Missing], is_clean: bool) -> list[Missing]:
+    """Return what was counted and is in no segment: what was open when the recorder was ended comes behind the last row that is there."""
+    there, lost = [item for item in sound if item.table == of.table], [item for item in damaged if item.table == of.table]
+    count = of.rows - sum(item.rows for item in there) - sum(item.rows or 0 for item in lost)
     if count <= 0:
         return []
+    last_ns = max([item.last_ts_ns for item in there if item.last_ts_ns is not None] + [item.to_ns for item in lost], default=of.from_ns)
+    if is_clean:
+        return [Missing(of.table, count, of.from_ns, of.to_ns, "is in no segment that the manifest names")]
     return [Missing(of.table, count, min(last_ns, of.to_ns), of.to_ns, "was in an open segment when the recorder was ended")]

@@ -17,6 +17,9 @@ from recorder.schema import FORMAT, MANIFEST
 SEGMENT_PATH = re.compile(r"([a-z][a-z0-9_]{0,62})/[0-9]{1,12}\.parquet")
 RECORDING_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _LAST_FORMAT = 1_000_000
+# FORMAT.md's limits. The recorder closes a segment at a million rows.
+_MOST_ROWS = 1 << 24
+_MOST_BYTES = 1 << 40
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -142,12 +145,14 @@ def _segment(where: Path, entry: dict[str, Any] | None) -> tuple[Segment | None,
     rows, size, sha256 = entry.get("rows"), entry.get("bytes"), entry.get("sha256")
     if not _is_count(rows) or not _is_count(size) or not isinstance(entry.get("replaces", []), list):
         return None, "is not a segment's"
+    if rows > _MOST_ROWS or size > _MOST_BYTES:
+        return None, f"claims more {'rows' if rows > _MOST_ROWS else 'bytes'} than a segment can have"
     whole = sha256 if isinstance(sha256, str) and _SHA256.fullmatch(sha256) else None
     return Segment(match[1], where / name, rows, size, whole, _time(entry.get("first_ts_ns")), _time(entry.get("last_ts_ns"))), ""
 
 
 def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _time(value: object) -> int | None:

@@ -154,7 +154,7 @@ def check_size(store: Store, segment: Segment) -> None:
     """Raise AnalyzerError where a segment's file is missing, not a regular file, or not of the size that was written."""
     size = store.size(segment.name)
     if size != segment.bytes:
-        raise damaged(store.shown, f"{segment.name} has {size:,} bytes where {segment.bytes:,} were written")
+        raise damaged(store.shown, f"{segment.name} has {size:,} bytes where the manifest says {segment.bytes:,}")
 
 
 def stores(store: Store) -> list[tuple[Store, Place | None]]:

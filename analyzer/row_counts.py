@@ -27,7 +27,7 @@ def check_rows(run: Callable[[str], duckdb.DuckDBPyConnection], sources: Sources
     for (recording, table), rows in zip(wanted, claimed, strict=True):
         written = sum(segment.rows for segment in recording.tables[table])
         if rows != written:
-            raise damaged_recording(recording.store.shown, f"files of {table} claim {rows:,} rows where {written:,} were written")
+            raise damaged_recording(recording.store.shown, f"files of {table} claim {rows:,} rows where the manifest says {written:,}")
 
 
 def _fetched(run: Callable[[str], duckdb.DuckDBPyConnection], sql: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import AnalyzerError
@@ -31,15 +31,22 @@ _BATCH_ROWS = 131_072
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found of one segment. ``faults`` is empty where it is what was written.
+    """What was found of one segment. ``faults`` is empty where it is what was written, and what the manifest says.
 
-    ``rows`` are those that can be decoded: of a sound segment all, of a damaged one what is left, and then any value of it may be another one than
-    was written. ``spans_ns`` is the least and greatest time of each row group, in the order of the file.
+    ``truth`` is the segment as it is, where its checksum is right and all that is wrong is what the manifest says of it. ``rows`` are those that can
+    be decoded: of a sound segment all, of a damaged one what is left, and then any value of it may be another one than was written. ``spans_ns`` has
+    the least and greatest time of each row group, in the order of the file.
     """
 
     faults: tuple[str, ...]
     rows: int
     spans_ns: tuple[tuple[int, int], ...] = ()
+    truth: Segment | None = None
+
+    @property
+    def is_broken(self) -> bool:
+        """Say whether the file is not what was written, or none of this recording."""
+        return bool(self.faults) and self.truth is None
 
 
 def digest(file: io.RawIOBase, advance: Advance) -> str:
@@ -69,12 +76,15 @@ def check_segment(store: Store, segment: Segment, recording_id: str, advance: Ad
             changed = digest(file, advance) != segment.sha256
         except OSError as error:
             return Checked((f"cannot be read: {error.strerror}",), 0)
-        if size != segment.bytes:
-            return Checked((f"has {size:,} bytes where {segment.bytes:,} were written",), _decodable(file, segment.rows))
         if changed:
             fault = "is not what was written: its checksum is another one" if segment.sha256 else "has no checksum in the manifest"
+            fault = _other_size(size, segment) or fault
             return Checked((fault,), _decodable(file, segment.rows))
-        return _check_content(file, segment, recording_id, decode)
+        return _check_content(file, size, segment, recording_id, decode)
+
+
+def _other_size(size: int, segment: Segment) -> str:
+    return f"has {size:,} bytes where the manifest says {segment.bytes:,}" if size != segment.bytes else ""
 
 
 def _reason(error: AnalyzerError, segment: Segment) -> str:
@@ -83,23 +93,38 @@ def _reason(error: AnalyzerError, segment: Segment) -> str:
     return message.partition(f"{segment.name} ")[2] or message.partition(": ")[2] or message
 
 
-def _check_content(file: io.RawIOBase, segment: Segment, recording_id: str, decode: bool) -> Checked:
+def _check_content(file: io.RawIOBase, size: int, segment: Segment, recording_id: str, decode: bool) -> Checked:
     try:
         with open_parquet(file) as parquet:
             faults = [*identity_faults(parquet, segment.table, recording_id), *column_faults(parquet, segment.table)]
-            rows = parquet.metadata.num_rows
-            if rows != segment.rows:
-                faults.append(f"has {rows:,} rows where {segment.rows:,} were written")
-            spans = _spans(parquet, TABLES.get(segment.table))
-            if segment.table in TABLES and not faults:
-                whole = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else (None, None)
-                if whole != (segment.first_ts_ns, segment.last_ts_ns):
-                    faults.append("has other times than the manifest says")
+            rows, spans = parquet.metadata.num_rows, _spans(parquet, TABLES.get(segment.table))
             if (decode or segment.table in FACTS) and not faults and (decoded := decode_rows(parquet, TABLES.get(segment.table))) != rows:
                 faults.append(f"has {rows - decoded:,} rows that cannot be decoded, or lack a value that each row has")
-            return Checked(tuple(faults), rows if not faults else decode_rows(parquet), spans)
+            if faults:
+                return Checked(tuple(faults), decode_rows(parquet), spans)
+            lies = _lies(segment, size, rows, spans)
+            return Checked(tuple(lies), rows, spans, _truth(segment, size, rows, spans) if lies else None)
     except unreadable() as error:
         return Checked((f"is no Parquet file that can be read: {_first_line(error)}",), 0)
+
+
+def _lies(segment: Segment, size: int, rows: int, spans: Sequence[tuple[int, int]]) -> list[str]:
+    """Return what the manifest says of a file that is what was written, and is not so."""
+    lies = [_other_size(size, segment)] if size != segment.bytes else []
+    if rows != segment.rows:
+        lies.append(f"has {rows:,} rows where the manifest says {segment.rows:,}")
+    if segment.table in TABLES and _whole(spans) != (segment.first_ts_ns, segment.last_ts_ns):
+        lies.append("has other times than the manifest says")
+    return lies
+
+
+def _truth(segment: Segment, size: int, rows: int, spans: Sequence[tuple[int, int]]) -> Segment:
+    first_ns, last_ns = _whole(spans) if segment.table in TABLES else (segment.first_ts_ns, segment.last_ts_ns)
+    return replace(segment, rows=rows, bytes=size, first_ts_ns=first_ns, last_ts_ns=last_ns)
+
+
+def _whole(spans: Sequence[tuple[int, int]]) -> tuple[int, int] | tuple[None, None]:
+    return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else (None, None)
 
 
 def identity_faults(parquet: pq.ParquetFile, table: str, recording_id: str) -> list[str]:

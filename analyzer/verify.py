@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -112,26 +113,41 @@ def check_all(store: Store, segments: Sequence[Segment], recording_id: str, adva
     return dict(zip(segments, found, strict=True))
 
 
+def sound_ones(checked: dict[Segment, Checked]) -> list[Segment]:
+    """Return the segments that are what was written, as they are, whatever the manifest says of them."""
+    return [result.truth or segment for segment, result in checked.items() if not result.is_broken]
+
+
+def broken_ones(checked: dict[Segment, Checked]) -> list[Segment]:
+    """Return the segments that are not, as the manifest has them."""
+    return [segment for segment, result in checked.items() if result.is_broken]
+
+
+def counts_all(manifest: Manifest, broken: Sequence[Segment]) -> bool:
+    """Say whether all that was written of ``coverage`` is there: where it was damaged, or recovered without, it cannot explain all rows any more."""
+    return not any(name.startswith("coverage/") for name in (*manifest.replaced, *(segment.name for segment in broken)))
+
+
 def _judge(store: Store, manifest: Manifest, checked: dict[Segment, Checked], live: bool) -> Verified:
     found = Verified(store.path, manifest.id, manifest.recorder, is_packed=not isinstance(store, FolderStore))
-    sound = [segment for segment, result in checked.items() if not result.faults]
-    broken = [segment for segment, result in checked.items() if result.faults]
-    found.segments, found.rows, found.bytes = len(checked), sum(s.rows for s in checked), sum(s.bytes for s in checked)
+    sound, broken = sound_ones(checked), broken_ones(checked)
     found.sound_segments, found.sound_rows = len(sound), sum(s.rows for s in sound)
     found.decodable_rows = sum(checked[segment].rows for segment in broken)
     found.findings += [Finding(MANIFEST, fault.replace(f" of its {MANIFEST}", "")) for fault in manifest.faults]
-    found.findings += [Finding(segment.name, fault) for segment in broken for fault in checked[segment].faults]
+    found.findings += [Finding(segment.name, fault) for segment, result in checked.items() for fault in result.faults]
     if not checked:
         found.findings.append(Finding(MANIFEST, "names no segment: none was closed yet", damage=False))
     if manifest.torn and not live:
         found.findings.append(Finding(MANIFEST, "its last line is cut off; the segment of that line is not used", damage=False))
     found.findings += [Finding(name, what, damage=False) for name, what in _leftovers(store, manifest) if not live]
     found.findings += _disorder(sound, checked)
-    facts = read_facts(store, sound)
+    facts, counts = read_facts(store, sound), counts_all(manifest, broken)
     found.offset_ns = facts.offset_ns
-    found.missing = [] if live else missing(facts, sound, broken)
-    # Where coverage itself was damaged, and recovered without, it cannot explain all rows any more.
-    counts = not any(name.startswith("coverage/") for name in manifest.replaced)
+    lost = damaged(facts, sound, broken, counts)
+    found.missing = [] if live else missing(facts, sound, lost, counts)
+    found.segments, found.bytes = len(checked), sum(s.bytes for s in (*sound, *broken))
+    own = sum(s.rows for s in broken if s.table not in TABLES or not TABLES[s.table].tracer)
+    found.rows = found.sound_rows + own + sum(item.rows or 0 for item in lost)
     found.findings += _coverage(facts, sound, intact=counts and not found.damaged)
     found.state = State.BEING_WRITTEN if live else State.WHOLE if facts.clean else State.UNFINISHED
     if found.damaged:
@@ -151,10 +167,11 @@ def _disorder(sound: Sequence[Segment], checked: dict[Segment, Checked]) -> list
     """Return where times go back, from one row group to the next, by more than the order of CPUs explains."""
     found = []
     latest: dict[str, int] = {}
+    spans_ns = {segment.name: result.spans_ns for segment, result in checked.items()}
     for segment in sorted(sound, key=lambda segment: (segment.table, int(segment.path.stem))):
         if segment.table not in TABLES or not TABLES[segment.table].tracer:
             continue
-        for first_ns, last_ns in checked[segment].spans_ns:
+        for first_ns, last_ns in spans_ns[segment.name]:
             back_ns = latest.get(segment.table, last_ns) - last_ns
             if back_ns > _DISORDER_NS:
                 found.append(Finding(segment.name, f"goes back in time by {back_ns / NANOSECONDS:.1f} s", damage=False))
@@ -179,15 +196,32 @@ def _rows(store: Store, sound: Sequence[Segment], table: str, columns: Sequence[
     return [row for segment in sound if segment.table == table for row in rows_of(store, segment, columns)]
 
 
-def missing(facts: Facts, sound: Sequence[Segment], broken: Sequence[Segment]) -> list[Missing]:
-    """Return what the recording does not have: what damaged segments held, what was open at the end, what nobody covered."""
-    found = damage(broken, facts.start_ns or 0)
+def damaged(facts: Facts, sound: Sequence[Segment], broken: Sequence[Segment], counts: bool) -> list[Missing]:
+    """Return what damaged segments held. Where the recorder ended by itself, and ``counts`` all that it had, no line of the manifest knows better."""
+    counted = {}
+    if facts.clean and counts:
+        counted = {of.table: max(of.rows - sum(segment.rows for segment in sound if segment.table == of.table), 0) for of in facts.coverage.values()}
+    return damage(broken, _known_ns(facts, sound), counted)
+
+
+def _known_ns(facts: Facts, sound: Sequence[Segment]) -> tuple[int, int]:
+    """Return from when to when a recording goes, as far as that is known."""
+    spans = [(segment.first_ts_ns, segment.last_ts_ns) for segment in sound if segment.first_ts_ns is not None and segment.last_ts_ns is not None]
+    times = [facts.start_ns, facts.end_ns, *(end for of in facts.coverage.values() for end in (of.from_ns, of.to_ns)), *chain.from_iterable(spans)]
+    known = [time for time in times if time is not None]
+    begin_ns = min(known, default=0) if facts.start_ns is None else facts.start_ns
+    return begin_ns, max(begin_ns, max(known, default=0) if facts.end_ns is None else facts.end_ns)
+
+
+def missing(facts: Facts, sound: Sequence[Segment], lost: Sequence[Missing], counts: bool) -> list[Missing]:
+    """Return what the recording does not have: what damaged segments held (``lost``), what was open at the end, what nobody covered."""
+    found = [*lost]
     for of in facts.coverage.values():
         found += of.unwritten
         if facts.start_ns is not None:
             found += holes(of, facts.start_ns, facts.end_ns)
-        if not any(segment.table == "coverage" for segment in broken):
-            found += tail(of, sound, broken)
+        if counts:
+            found += tail(of, sound, lost, facts.clean)
     return sorted(found, key=lambda item: (item.from_ns, item.table, item.to_ns))
 
 
@@ -199,7 +233,8 @@ def _coverage(facts: Facts, sound: Sequence[Segment], intact: bool) -> list[Find
     for of in facts.coverage.values():
         rows = sum(segment.rows for segment in sound if segment.table == of.table)
         if rows != of.rows:
-            found.append(Finding("coverage", f"counts {of.rows:,} rows of {of.table}, where {rows:,} are there"))
+            what = f"counts {of.rows:,} rows of {of.table}" if of.rows >= 0 else f"tells of more rows of {of.table} that were not written than came"
+            found.append(Finding("coverage", f"{what}, where {rows:,} are there"))
         if facts.start_ns is not None and (gap := holes(of, facts.start_ns, facts.end_ns)):
             found.append(Finding("coverage", f"does not tell of {of.table} for {sum(g.to_ns - g.from_ns for g in gap) / NANOSECONDS:.3f} s"))
     asked = {table.name for table in TABLES.values() if table.tracer in facts.tracers}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from analyzer.progress import Advance
 from analyzer.recording import check_single
 from analyzer.segment_check import column_faults, decode_rows, digest, identity_faults, unreadable
 from analyzer.store import FolderStore, is_file
-from analyzer.verify import Facts, check_all, missing, read_facts
+from analyzer.verify import Facts, broken_ones, check_all, counts_all, damaged, missing, read_facts, sound_ones
 from recorder.reopen import ReopenedFolder, failed
 from recorder.schema import FORMAT, TABLES, arrow_schema
 from recorder.schema.parquet import SHARED
@@ -86,12 +87,12 @@ def _recover(store: FolderStore, folder: ReopenedFolder, advance: Advance) -> Re
     check_single(store.shown, manifest)
     folder.recording_id = manifest.id
     checked = check_all(store, manifest.segments, manifest.id, advance)
-    sound = [segment for segment, result in checked.items() if not result.faults]
-    broken = [segment for segment, result in checked.items() if result.faults]
+    sound, broken = sound_ones(checked), broken_ones(checked)
+    mended = {result.truth.name: result.truth for result in checked.values() if result.truth}
     folder.release_reserve()
     sound += _take_in(store, folder, manifest, sound, advance, done)
-    facts = read_facts(store, sound)
-    found = missing(facts, sound, broken)
+    facts, counts = read_facts(store, sound), counts_all(manifest, broken)
+    found = missing(facts, sound, damaged(facts, sound, broken, counts), counts)
     done.counted = [item for item in found if item.rows and not item.told]
     done.put_out = [segment.name for segment in broken]
     done.missing, done.offset_ns = found, facts.offset_ns
@@ -99,9 +100,9 @@ def _recover(store: FolderStore, folder: ReopenedFolder, advance: Advance) -> Re
         done.covered_to_ns = _covered_to(facts)
     if done.counted or broken:
         _count_as_lost(store, folder, manifest, facts, done)
-    done.manifest = _manifest_note(manifest, rebuilt)
+    done.manifest = _manifest_note(manifest, rebuilt, len(mended))
     if folder.entered or done.manifest:
-        kept = folder.replace_manifest(manifest.lines, keep=rebuilt or bool(manifest.faults or manifest.torn))
+        kept = folder.replace_manifest([_true(line, mended) for line in manifest.lines], keep=bool(done.manifest))
         if done.manifest and kept:
             done.manifest += f"; the old one is {kept}"
     return done
@@ -133,8 +134,6 @@ def _manifest(store: FolderStore) -> tuple[Manifest, bool]:
 
 def _header(store: FolderStore) -> bytes | None:
     """Return a first line for a manifest, from what the segments say of themselves; None where they say nothing, or different things."""
-    import json
-
     said = set()
     for name in store.names():
         if not SEGMENT_PATH.fullmatch(name.removesuffix(_TMP)):
@@ -154,13 +153,25 @@ def _header(store: FolderStore) -> bytes | None:
     return json.dumps(header | ({shared.KEY: {"policy": policy}} if policy else {})).encode()
 
 
-def _manifest_note(manifest: Manifest, rebuilt: bool) -> str:
+def _true(line: bytes, mended: Mapping[str, Segment]) -> bytes:
+    """Return a line of the manifest with the numbers of its segment in the place of others."""
+    entry = json_object(line) or {}
+    segment = mended.get(str(entry.get("path")))
+    if segment is None:
+        return line
+    numbers = {"rows": segment.rows, "bytes": segment.bytes, "first_ts_ns": segment.first_ts_ns, "last_ts_ns": segment.last_ts_ns}
+    return json.dumps(entry | numbers).encode()
+
+
+def _manifest_note(manifest: Manifest, rebuilt: bool, mended: int) -> str:
     if rebuilt:
         return "made anew from what the segments say of themselves"
     count = len(manifest.faults)
     parts = [f"{count} lines that name no segment" if count > 1 else "a line that names no segment"] if count else []
     parts += ["a last line that was cut off"] if manifest.torn else []
-    return f"written anew without {' and '.join(parts)}" if parts else ""
+    notes = [f"without {' and '.join(parts)}"] if parts else []
+    notes += [f"with true numbers of {mended:,} segments" if mended > 1 else "with true numbers of a segment"] if mended else []
+    return f"written anew {' and '.join(notes)}" if notes else ""
 
 
 def _take_in(

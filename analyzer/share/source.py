@@ -50,7 +50,7 @@ def batches(recording: Recording, segment: Segment, table: Table, names: Sequenc
             rows += part.num_rows
             yield part
     if wanted and rows != segment.rows:
-        raise damaged(recording, segment, f"it has {rows:,} rows where {segment.rows:,} were written")
+        raise damaged(recording, segment, f"it has {rows:,} rows where the manifest says {segment.rows:,}")
 
 
 class _reading:

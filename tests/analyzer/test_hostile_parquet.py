@@ -65,7 +65,7 @@ def test_a_footer_that_claims_other_rows_than_were_written_is_noticed_where_rows
     manifest = copy / MANIFEST
     manifest.write_text(manifest.read_text().replace(f'"bytes": {len(sound)}', f'"bytes": {path.stat().st_size}'))
     with open_sandbox([open_recording(copy)], TIMEOUT_S) as sandbox:
-        with pytest.raises(AnalyzerError, match=f"files of exec claim {rows:,} rows where {len(written)} were written") as caught:
+        with pytest.raises(AnalyzerError, match=f"files of exec claim {rows:,} rows where the manifest says {len(written)}") as caught:
             sandbox.execute(sandbox.prepare(sql, "report"), "report")
         assert caught.value.code == Exit.RECORDING
         # Where values are read, DuckDB finds it by itself.

@@ -136,7 +136,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "another table's path": (lambda folder: change_segment(folder, table="clone"), "does not name a segment"),
     "a size that is none": (lambda folder: change_segment(folder, bytes="many"), "line 2 of its manifest.jsonl is not a segment's"),
     "fewer rows than none": (lambda folder: change_segment(folder, rows=-5), "line 2 of its manifest.jsonl is not a segment's"),
-    "more bytes than a file has": (lambda folder: change_segment(folder, bytes=1 << 63), "line 2 of its manifest.jsonl is not a segment's"),
+    "more bytes than a file has": (
+        lambda folder: change_segment(folder, bytes=1 << 63),
+        "line 2 of its manifest.jsonl claims more bytes than a segment can have",
+    ),
     "a version that nobody would read": (lambda folder: change_header(folder, bpftape_format=10**400), "is not a recording: the first line"),
     "a missing segment": (lambda folder: (folder / "exec" / "000000.parquet").unlink(), "exec/000000.parquet is missing"),
     "a missing table": (lambda folder: shutil.rmtree(folder / "exec"), "exec is missing"),

@@ -61,7 +61,7 @@ def execs() -> pa.Table:
 
 
 LIES: dict[str, tuple[Callable[[Path], None], str]] = {
-    "rows": (lambda folder: rewrite_segment(folder, None, rows=1_000_000), "rows where 1,000,000 were written"),
+    "rows": (lambda folder: rewrite_segment(folder, None, rows=1_000_000), "has 11 rows where the manifest says 1,000,000"),
     "times": (lambda folder: rewrite_segment(folder, None, first_ts_ns=5), "has other times than the manifest says"),
     "table": (lambda folder: rewrite_segment(folder, None, metadata={"bpftape.table": "exit"}), "is of the table exit"),
     "recording": (lambda folder: rewrite_segment(folder, None, metadata={"bpftape.recording_id": "f" * 32}), "is of another recording"),

@@ -128,7 +128,7 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (linked, "is not a regular file"),
     (retyped, "wrong column, or misses one: pid"),
     (without_a_column, "wrong column, or misses one: comm"),
-    (with_other_rows, "has 3 rows where 11 were written"),
+    (with_other_rows, "has 3 rows where the manifest says 11"),
     (of_no_text, "exec/000000.parquet"),
 ]
 
