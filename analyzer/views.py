@@ -40,15 +40,15 @@ def view_sql(table: str, sources: Sources, describe: Describe) -> str:
     Times of recordings that were merged are those of their time line. Raises AnalyzerError for a file that is not what its table is.
     """
     recordings, roots = sources.recordings, sources.roots
-    parts = [(recording, _columns(recording, roots[recording.id], table, describe)) for recording in recordings if table in recording.tables]
+    parts = [(recording, *_columns(recording, roots[recording.id], table, describe)) for recording in recordings if table in recording.tables]
     columns = {column.name: SQL_TYPES[column.type] for column in TABLES[table].columns} if table in TABLES else {}
-    for _, found in parts:
+    for _, found, _ in parts:
         columns = {**found, **columns}
     selects = []
-    for recording, found in parts:
+    for recording, found, is_mixed in parts:
         listed = [_read(recording, table, name, kind) if name in found else _null(name, kind) for name, kind in columns.items()]
         listed += [f"{value} AS {name}" for name, value in _added(table, recording, sources.hosts.get(recording.id)).items()]
-        paths = sql_list(files(recording, roots[recording.id], table))
+        paths = sql_list(files(recording, roots[recording.id], table)) + (", union_by_name = true" if is_mixed else "")
         where = sources.cuts.get(recording.id, WHOLE).shifted(-recording.shift_ns).where(table, found)
         selects.append(f"SELECT {', '.join(listed)} FROM read_parquet({paths}){where}")
     if not selects:
@@ -85,9 +85,16 @@ def _added(table: str, recording: Recording, host: str | None) -> dict[str, str]
     return {"timeline_id": quoted(timeline), **cast, "clock_source": quoted(source.value)} | own
 
 
-def _columns(recording: Recording, root: str, table: str, describe: Describe) -> Mapping[str, str]:
-    """Return the columns of a table's first file, name to type, once they agree with the schema."""
-    found = describe(files(recording, root, table)[0])
+def _columns(recording: Recording, root: str, table: str, describe: Describe) -> tuple[Mapping[str, str], bool]:
+    """Return a table's columns, name to type, once they agree with the schema, and whether not all of its files have them.
+
+    They are those of its first file, and of its last, where a newer version has recovered what an older one recorded.
+    """
+    paths = files(recording, root, table)
+    found = describe(paths[0])
+    is_old = len(paths) > 1 and any(column.name not in found for column in _declared(table))
+    newer = {name: kind for name, kind in describe(paths[-1]).items() if name not in found} if is_old else {}
+    found = {**found, **newer}
     wrong = [column.name for column in _declared(table) if not _agrees(column, found.get(column.name))]
     wrong += [column.name for column in added(table) if column.name in found]  # it would stand for what the views add
     if wrong:
@@ -97,7 +104,7 @@ def _columns(recording: Recording, root: str, table: str, describe: Describe) ->
             "Copy the recording again from where it was made.",
             Exit.RECORDING,
         )
-    return found
+    return found, bool(newer)
 
 
 def _declared(table: str) -> Sequence[Column]:

@@ -19,6 +19,7 @@ from recorder.folder import RESERVE, RecordingFolder
 from recorder.schema import FORMAT, MANIFEST, TABLES
 from tests.analyzer.conftest import error_of, run
 from tests.analyzer.test_recording import BAD, change_header, manifest, rewrite
+from tests.analyzer.test_verify import rewrite_segment
 from tests.analyzer.verbs import verb
 from tests.rows import read_rows, write_recording
 
@@ -125,6 +126,15 @@ def test_a_damaged_segment_is_put_out_of_use_and_what_was_in_it_counts_as_lost(f
     assert (row["lost"], row["ts_ns"], row["ts_ns"] + row["interval_ns"]) == (line["rows"], line["first_ts_ns"], line["last_ts_ns"])
     found = json.loads(verb("verify", "--json", folder).stdout)[0]
     assert [(item["table"], item["rows"], item["told"]) for item in found["missing"]] == [("exec", line["rows"], True)]
+
+
+def test_what_an_older_recorder_wrote_is_counted_as_lost_once(folder: Path) -> None:
+    for name in ("coverage/000000.parquet", "coverage/000001.parquet"):  # there was no column for what was not written
+        rewrite_segment(folder, pq.read_table(folder / name).drop_columns(["unwritten"]), name)
+    (folder / EXEC).write_bytes((folder / EXEC).read_bytes()[:-1])
+    (line,) = (line for line in manifest(folder) if line.get("path") == EXEC)
+    recover(folder)
+    assert f"{line['rows']} of {len(read_rows()['exec'])} exec events lost" in verb("info", folder).stdout
 
 
 @pytest.mark.parametrize("table", ["coverage", "recording", "clock", "probe", "container"])
