@@ -263,7 +263,7 @@ def test_the_command_line_says_the_same_as_its_parts(cli: Callable[..., Complete
 
 
 _THREADS = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 import pyarrow.parquet
 from analyzer.store import FolderStore
@@ -276,6 +276,10 @@ def threads():
 before = threads()
 verify(FolderStore(Path(sys.argv[1])), decode=True)
 recover(Path(sys.argv[1]))
+for _ in range(200):  # Python's own are gone a moment after they were waited for; those of a pool stay
+    if threads() == before:
+        break
+    time.sleep(0.01)
 print(threads() - before)
 """
 
@@ -284,4 +288,4 @@ def test_no_threads_of_arrows_pool_are_there_when_it_ends(copy: Path) -> None:
     # Where they read through Python's files, the end of the process is a race that ends in an abort, or never: apache/arrow#34314, #50482.
     words = [sys.executable, "-c", _THREADS, str(copy)]
     done = subprocess.run(words, cwd=REPO, env={**os.environ, "ARROW_IO_THREADS": "1"}, capture_output=True, text=True, timeout=60, check=True)
-    assert int(done.stdout) == 1, "the one that waits for the disk"
+    assert int(done.stdout) == 0
