@@ -81,7 +81,7 @@ class BpfProgram:
         try:
             self._links.append(perf_event.attach(fd, category, name))
         except OSError as error:
-            raise RecorderError(f"tracepoint {hook}: {error.strerror}", code=Exit.BPF) from error
+            raise RecorderError(f"tracepoint {hook}: {perf_event.reason(error)}", code=Exit.BPF) from error
         return bpf_call.program_id(fd)
 
     def attach_xdp(self, function: str, interface: int, mode: str) -> tuple[int, int]:

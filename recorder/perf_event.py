@@ -8,8 +8,9 @@ import fcntl
 import os
 import platform
 import struct
+from pathlib import Path
 
-from recorder import tracefs
+from recorder import privilege, tracefs
 
 _NUMBERS = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "loongarch64": 241, "s390x": 331}
 """The call's number, on machines whose ioctl numbers are the usual ones."""
@@ -18,6 +19,18 @@ _ATTRIBUTES = struct.Struct("=IIQQQQQII64x")
 """``struct perf_event_attr``: type, size, config, sample_period, sample_type, read_format, flags, wakeup_events, bp_type; 120 bytes."""
 _ANY_PID, _FIRST_CPU, _NO_GROUP, _CLOSE_ON_EXEC = -1, 0, -1, 8
 _ENABLE, _SET_BPF = 0x2400, 0x40042408
+_PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
+_PARANOID_UPSTREAM = 2
+"""The most that this setting does in kernels without a distribution's changes."""
+
+
+def reason(error: OSError) -> str:
+    """Return why the kernel refuses an event: Debian's and Ubuntu's ask for CAP_SYS_ADMIN where kernel.perf_event_paranoid is high."""
+    if error.errno == errno.EACCES and "CAP_SYS_ADMIN" not in privilege.effective():
+        level = int(_PARANOID.read_text())
+        if level > _PARANOID_UPSTREAM:
+            return f"kernel.perf_event_paranoid is {level}, which takes CAP_SYS_ADMIN here; with {_PARANOID_UPSTREAM} CAP_PERFMON is enough"
+    return error.strerror or str(error)
 
 
 def attach(program: int, category: str, name: str) -> int:

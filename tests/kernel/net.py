@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.kernel.harness import PATIENCE_SECONDS, Recording, Row
 from tests.kernel.programs.attempts import DROPPED, FADING, LATE, LATE_REJECTED, LOSSY, REJECTED
 from tests.support import REPO
@@ -51,6 +53,9 @@ table inet fates {{
 }}
 """
 _numbers = itertools.count()
+
+HAS_MPTCP = Path("/proc/sys/net/mptcp").is_dir()
+ONLY_MPTCP = pytest.mark.skipif(not HAS_MPTCP, reason="this kernel has no MPTCP")
 
 
 def command(*words: object, text: str | None = None) -> str:

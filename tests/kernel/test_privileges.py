@@ -159,8 +159,14 @@ def test_nobody_records_with_a_few_capabilities_and_compiles_by_themselves(home:
     assert running.said().count("without CAP_") == 1
     recording.assert_consistent()
     assert {row["pid"] for row in recording.rows("exit", ppid=spawner.pid)} == set(pids)
-    assert {row["status"] for row in recording.table("probe")} == {"attached"}, running.said()
-    assert len(recording.rows("tcp_accept", pid=os.getpid())) == 1
+    refused = [row for row in recording.table("probe") if row["status"] != "attached"]
+    if refused:  # Debian's own kernels, as Debian sets them
+        level = int(Path("/proc/sys/kernel/perf_event_paranoid").read_text())
+        assert level > 2
+        assert {row["hook"].partition(":")[0] for row in refused} == {"tracepoint"}
+        assert all(f"kernel.perf_event_paranoid is {level}" in row["reason"] for row in refused)
+        assert "not seen: tcp tracepoint:syscalls:sys_exit_accept" in running.said()
+    assert len(recording.rows("tcp_accept", pid=os.getpid())) == (0 if refused else 1)
     assert [row["state"] for row in recording.rows("tcp_socket", pid=os.getpid())].count("listen") >= 1
     assert [row["exe"] for row in recording.rows("process", pid=os.getpid())] == [str(Path("/proc/self/exe").readlink())]
 

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from tests.kernel.container_box import IS_HYBRID, ONLY_HYBRID
+from tests.kernel.net import HAS_MPTCP, ONLY_MPTCP
 
 LEFT_OUT = {
     "test_adversity.py": "closed terminals, full devices and commands that do not end are the recorder's own business, above the kernel's tables",
@@ -82,7 +83,8 @@ LEFT_OUT = {
 }
 """By file, or by test, whose name may end in a ``*``: what says nothing of a kernel, or nothing that another one here does not say."""
 LASTS_TOO_LONG = {
-    "test_witness.py": "two recorders, perf and strace at once take up to 20 minutes under emulation; CONTRIBUTING.md has how to run it by itself"
+    "test_privileges.py::test_nobody_records_*": "a user who is not root compiles in the virtual machine itself, which takes a minute",
+    "test_witness.py": "two recorders, perf and strace at once take up to 20 minutes under emulation; CONTRIBUTING.md has how to run it by itself",
 }
 
 
@@ -99,8 +101,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _needs_another_host(item: pytest.Item) -> bool:
-    """Say whether a test is about a host with cgroup v1 beside v2, which one of the guests is (guests.py) and the others are not."""
-    return not IS_HYBRID and ONLY_HYBRID.mark in item.iter_markers()
+    """Say whether a test is about a host with cgroup v1 beside v2, which one of the guests is (guests.py), or about MPTCP, which one has not."""
+    marks = [*([] if IS_HYBRID else [ONLY_HYBRID]), *([] if HAS_MPTCP else [ONLY_MPTCP])]
+    return any(mark.mark in item.iter_markers() for mark in marks)
 
 
 class _Reasons:

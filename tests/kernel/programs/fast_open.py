@@ -1,6 +1,6 @@
 """Connect with TCP Fast Open in its ways, and as MPTCP; say what was tried and what TCP_INFO tells of the SYN.
 
-``fast_open.py PORT MPTCP_PORT CLOSED_PORT UNREACHABLE_PORT UNREACHABLE_PORT``
+``fast_open.py PORT MPTCP_PORT CLOSED_PORT UNREACHABLE_PORT UNREACHABLE_PORT``; an MPTCP_PORT of 0: this kernel has no MPTCP
 """
 
 import errno
@@ -74,12 +74,9 @@ def multipath_without_waiting(case: str, dport: int) -> Attempt:
     return attempt(case, dport, "failed", found, is_mptcp=True, is_fastopen=False)
 
 
-say(
-    [
-        plain("plain"),
-        message("asks for the cookie"),
-        message("has data in the SYN"),
-        deferred("TCP_FASTOPEN_CONNECT"),
+attempts = [plain("plain"), message("asks for the cookie"), message("has data in the SYN"), deferred("TCP_FASTOPEN_CONNECT")]
+if mptcp_port:
+    attempts += [
         multipath("mptcp", mptcp_port),
         multipath("mptcp, refused", closed_port, errno.ECONNREFUSED),
         multipath("mptcp, no route", 1200, errno.ENETUNREACH, "192.0.2.1"),
@@ -89,5 +86,5 @@ say(
         multipath("mptcp to tcp", port),
         multipath("tcp to mptcp", mptcp_port, protocol=socket.IPPROTO_TCP),
     ]
-)
+say(attempts)
 await_line()
