@@ -45,6 +45,8 @@ _PATTERNS: tuple[tuple[str | None, str], ...] = (
     ("systemd-nspawn", rf"machine\.slice/(?:[^/]+\.slice/)*machine-(?!(?:qemu|lxc|xen|ch)\\x2d\d+\\x2d)(?P<id>[^/]+)\.scope{_NOT_SUPERVISOR}"),
     # systemd, src/nspawn/nspawn-register.c, allocate_scope(): with --register=no.
     ("systemd-nspawn", r"machine\.slice/(?P<id>(?!machine-)[^/]+)\.scope/payload"),
+    # crun by itself, src/libcrun/cgroup-systemd.c, get_systemd_scope_and_slice(); runc by itself, specconv, CreateCgroupConfig().
+    (None, _scope("(?:crun|runc)")),
     # Any cgroupfs parent: Kubernetes' pods, docker --cgroup-parent, ECS. Podman's cgroupfs pods are no containers.
     (None, rf"(?<!libpod_parent/){_ID}"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pwd
 import shutil
 import subprocess
 import tarfile
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.kernel.container_box import namespace
-from tests.kernel.harness import PATIENCE_SECONDS, Recording, Row, cgroup_mounts
+from tests.kernel.harness import PATIENCE_SECONDS, Recording, Row, cgroup_mounts, eventually
 
 IMAGE = "localhost/bpftape/box:1"
 MANAGERS = ("systemd", "cgroupfs")
+USER = "boxer"
 FOREVER = ("/bin/sleep", "100000")
 _APPLETS = ("cat", "httpd", "sh", "sleep", "true", "wget")
 _FOLDERS = ("dev", "etc", "proc", "sys", "tmp")
@@ -30,14 +32,28 @@ def run(*words: str | Path, stdin: bytes = b"") -> str:
     return done.stdout.decode().strip()
 
 
-def podman(*words: str, manager: str = "systemd", stdin: bytes = b"") -> str:
-    """Run podman with that cgroup manager."""
-    return run("podman", "--cgroup-manager", manager, *words, stdin=stdin)
+def podman(*words: str, manager: str = "systemd", stdin: bytes = b"", user: int | None = None) -> str:
+    """Run podman with that cgroup manager, as root or as the user of :func:`make_user`."""
+    wrapper: tuple[str, ...] = ()
+    if user is not None:
+        place = f"/run/user/{user}"
+        wrapper = ("runuser", "--user", USER, "--", "env", f"XDG_RUNTIME_DIR={place}", f"DBUS_SESSION_BUS_ADDRESS=unix:path={place}/bus")
+    return run(*wrapper, "podman", "--cgroup-manager", manager, *words, stdin=stdin)
 
 
-def started(name: str, *words: str, manager: str = "systemd", image: str = IMAGE, command: tuple[str, ...] = FOREVER) -> str:
+def make_user() -> int:
+    """Make a user who has containers without being root, and a systemd of their own for that; return the user's id."""
+    run("useradd", "--create-home", USER)
+    run("usermod", "--add-subuids", "200000-265535", "--add-subgids", "200000-265535", USER)
+    run("loginctl", "enable-linger", USER)
+    user = pwd.getpwnam(USER).pw_uid
+    eventually("the user's own systemd is there", Path(f"/run/user/{user}/bus").exists)
+    return user
+
+
+def started(name: str, *words: str, manager: str = "systemd", command: tuple[str, ...] = FOREVER, user: int | None = None) -> str:
     """Start a container that goes on; ``words`` are further options. Return its id."""
-    return podman("run", "--detach", "--name", name, "--network=none", *words, image, *command, manager=manager)
+    return podman("run", "--detach", "--name", name, "--network=none", *words, IMAGE, *command, manager=manager, user=user)
 
 
 def ran(name: str, *command: str, manager: str = "systemd") -> None:
@@ -54,12 +70,12 @@ def make_root(folder: Path) -> None:
         (folder / "bin" / applet).symlink_to("busybox")
 
 
-def make_image(root: Path) -> None:
+def make_image(root: Path, user: int | None = None) -> None:
     """Import a file system as the image."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as file:
         file.add(root, ".")
-    podman("import", "--quiet", "-", IMAGE, stdin=archive.getvalue())
+    podman("import", "--quiet", "-", IMAGE, stdin=archive.getvalue(), user=user)
 
 
 def make_bundle(folder: Path, runtime: str, hostname: str, *command: str) -> None:
@@ -72,10 +88,10 @@ def make_bundle(folder: Path, runtime: str, hostname: str, *command: str) -> Non
 
 
 @contextmanager
-def detached(runtime: str, name: str, bundle: Path) -> Iterator[None]:
+def detached(runtime: str, name: str, bundle: Path, *words: str) -> Iterator[None]:
     """Have a runtime start a container of a bundle that goes on; remove it in the end."""
     # The container keeps what the runtime has as its standard streams: nobody would see a pipe's end.
-    subprocess.run([runtime, "run", "--detach", "--bundle", bundle, name], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    subprocess.run([runtime, *words, "run", "--detach", "--bundle", bundle, name], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -95,6 +111,8 @@ class Truth:
     cgroup_id: int
     pid_ns: int
     net_ns: int
+    user: int | None = None
+    """Whose it is, where that is not root."""
 
     @property
     def place(self) -> Row:
@@ -104,22 +122,23 @@ class Truth:
     @property
     def row(self) -> Row:
         """Return what a row of the table ``container`` has to say of it."""
-        kernels = {"nodename": self.hostname, "cgroup_path": self.cgroup_path, "cgroup_id": self.cgroup_id, "delegated_uid": None, "pod_uid": None}
+        kernels = {"nodename": self.hostname, "cgroup_path": self.cgroup_path, "cgroup_id": self.cgroup_id}
+        kernels |= {"delegated_uid": self.user, "pod_uid": None}
         return {"container_id": self.container_id, "name": self.name, "image": self.image, **kernels}
 
 
-def _truth(container_id: str, name: str | None, image: str | None, pid: int) -> Truth:
+def _truth(container_id: str, name: str | None, image: str | None, pid: int, user: int | None = None) -> Truth:
     """Add what /proc and the host name's own command say of process ``pid``."""
     hostname = run("nsenter", "--target", str(pid), "--uts", "hostname")
     (cgroup_path,) = [line[3:] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines() if line.startswith("0::")]
     cgroup_id = (cgroup_mounts()["cgroup2"] / cgroup_path.lstrip("/")).stat().st_ino
-    return Truth(container_id, name, image, pid, hostname, cgroup_path, cgroup_id, namespace(pid, "pid"), namespace(pid, "net"))
+    return Truth(container_id, name, image, pid, hostname, cgroup_path, cgroup_id, namespace(pid, "pid"), namespace(pid, "net"), user)
 
 
-def inspected(container: str) -> Truth:
+def inspected(container: str, user: int | None = None) -> Truth:
     """Return what podman says of a container."""
-    (said,) = json.loads(podman("inspect", "--type", "container", container))
-    return _truth(said["Id"], said["Name"], said["ImageName"], said["State"]["Pid"])
+    (said,) = json.loads(podman("inspect", "--type", "container", container, user=user))
+    return _truth(said["Id"], said["Name"], said["ImageName"], said["State"]["Pid"], user)
 
 
 def state(runtime: str, container: str) -> Truth:

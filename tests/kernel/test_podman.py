@@ -25,6 +25,7 @@ from tests.kernel.podman import (
     make_bundle,
     make_image,
     make_root,
+    make_user,
     podman,
     ran,
     run,
@@ -40,10 +41,14 @@ SERVER = ("/bin/httpd", "-f", "-p", f"127.0.0.1:{PORT}", "-h", "/etc")
 CLIENT = ("/bin/wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{PORT}/hostname")
 BARE = "bare-crun"
 BARE_ID = "0a8c1c0c61e3e2b2d4b2c9b1a6d87c5f1e0d3c4b5a69788796a5b4c3d2e1f009"
+SCOPED_ID = BARE_ID[::-1]
+# Containers of runtimes without podman: the runtime, what it calls the container, and its options.
+ALONE = {"crun": ("crun", BARE), "runc": ("runc", BARE_ID), "crun-under-systemd": ("crun", SCOPED_ID, "--systemd-cgroup")}
 LIFE_SECONDS = "0.05"
 # How many programs are started in a container from outside of it, while there are recordings.
 ENTERED = {"web": 2, "second": 3}
 BEFORE = ("web", "twin", "second", "by-runc", "in-pod", "pod's infra")
+USERS = {"users": "systemd"}
 MEANWHILE = tuple(f"meanwhile-{manager}" for manager in MANAGERS)
 SHORT = tuple((f"short-{number}", MANAGERS[number % 2]) for number in range(10))
 BRIEF = tuple((f"brief-{manager}", manager) for manager in MANAGERS)
@@ -85,11 +90,21 @@ def begin(stack: ExitStack, folder: Path) -> dict[str, Truth]:
     podman("pod", "create", "--name", "pod", "--network=none")
     podman("run", "--detach", "--pod", "pod", "--name", "in-pod", IMAGE, *FOREVER)
     infra = podman("pod", "inspect", "--format", "{{.InfraContainerID}}", "pod")
-    for runtime, name in (("crun", BARE), ("runc", BARE_ID)):
-        make_bundle(folder / runtime, runtime, f"host-of-{runtime}", *FOREVER)
-        stack.enter_context(detached(runtime, name, folder / runtime))
-    known = {name: inspected(name) for name in BEFORE[:-1]} | {"pod's infra": inspected(infra)}
-    return known | {"crun": state("crun", BARE), "runc": state("runc", BARE_ID)}
+    for label, (runtime, name, *words) in ALONE.items():
+        make_bundle(folder / label, runtime, f"host-of-{label}", *FOREVER)
+        stack.enter_context(detached(runtime, name, folder / label, *words))
+    known = {name: inspected(name) for name in BEFORE[:-1]} | {"pod's infra": inspected(infra)} | of_a_user(folder, stack)
+    return known | {label: state(runtime, name) for label, (runtime, name, *_) in ALONE.items()}
+
+
+def of_a_user(folder: Path, stack: ExitStack) -> dict[str, Truth]:
+    """Start containers of a user who is not root; return what is true of them."""
+    user = make_user()
+    stack.callback(podman, "rm", "--force", "--all", "--time", "0", user=user)
+    make_image(folder / "root", user)
+    for name, manager in USERS.items():
+        started(name, "--hostname", f"host-of-{name}", manager=manager, user=user)
+    return {name: inspected(name, user) for name in USERS}
 
 
 def happen(folder: Path) -> dict[str, Truth]:
@@ -140,7 +155,7 @@ def test_the_image_is_known_to_podman_by_the_name_that_is_expected(seen: Seen) -
     }
 
 
-@pytest.mark.parametrize("name", [*BEFORE, *MEANWHILE])
+@pytest.mark.parametrize("name", [*BEFORE, *USERS, *MEANWHILE])
 def test_a_container_has_what_podman_says_of_it(seen: Seen, name: str) -> None:
     truth = seen.truths[name]
     last = contexts(seen.all, truth)[-1]
@@ -172,7 +187,10 @@ def test_a_runtime_by_itself_has_no_names_but_its_own_ids(seen: Seen) -> None:
     assert {column: crun[column] for column in seen.truths["crun"].row} == seen.truths["crun"].row | {"container_id": None}
     assert {column: runc[column] for column in seen.truths["runc"].row} == seen.truths["runc"].row
     assert crun["cgroup_path"].rsplit("/", 1)[1] == BARE, "which is the id that crun knows it by"
-    assert [(row["runtime"], row["source"]) for row in (crun, runc)] == [(None, "kernel")] * 2
+    scoped = contexts(seen.all, seen.truths["crun-under-systemd"])[-1]
+    assert {column: scoped[column] for column in seen.truths["crun-under-systemd"].row} == seen.truths["crun-under-systemd"].row
+    assert scoped["cgroup_path"].rsplit("/", 1)[1] == f"crun-{SCOPED_ID}.scope"
+    assert [(row["runtime"], row["source"]) for row in (crun, runc, scoped)] == [(None, "kernel")] * 3
 
 
 @pytest.mark.parametrize("name", [name for name, _ in (*SHORT, *BRIEF)])
@@ -243,6 +261,7 @@ def test_the_report_of_containers_has_each_one_once(seen: Seen, cli: Cli) -> Non
     going_on = {truth.name: (truth.container_id[:12], "podman", truth.image) for truth in known}
     short = {name: (seen.started[name]["ID"][:12], "podman", IMAGE) for name, _ in (*SHORT, *BRIEF)}
     bare = {"host-of-crun": (None, None, None), "host-of-runc": (BARE_ID[:12], None, None), "brief-crun": (None, None, None)}
+    bare |= {"host-of-crun-under-systemd": (SCOPED_ID[:12], None, None)}
     assert found == going_on | short | bare
     assert len(rows) == len(found)
     (web,) = [row for row in rows if row["container"] == "web"]

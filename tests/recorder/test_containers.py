@@ -95,6 +95,10 @@ PATHS: dict[str, Identity] = {
     f"/kubepods.slice/kubepods-pod{UNDERSCORED}.slice/crio-conmon-{A}.scope": Identity(pod_uid=UID),
     f"/kubepods/burstable/pod{UID}/crio-conmon-{A}": Identity(pod_uid=UID),
     "/system.slice/crio.service": NOBODY,
+    # crun and runc by themselves
+    f"/system.slice/crun-{A}.scope": Identity(A),
+    f"/user.slice/user-1000.slice/user@1000.service/user.slice/runc-{A}.scope": Identity(A, user=1000),
+    "/system.slice/crun-web.scope": NOBODY,
     # podman
     f"/machine.slice/libpod-{A}.scope": Identity(A, "podman"),
     f"/machine.slice/libpod-{A}.scope/container": Identity(A, "podman"),
