@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import replace
 
+from analyzer.derived import derived, derived_names
 from analyzer.header import GROUPS, Column, Header, Parameter
 from analyzer.macros import MACROS
 from analyzer.report import Report, bundled, bundled_checks, bundled_names, find, of_check
@@ -81,6 +82,15 @@ def index() -> str:
     lines += ["", "## Expectations", "", "For `analyze --expect`; without it they are reports like the others.", ""]
     lines += ["| expectation | met by | parameters |", "|---|---|---|"]
     lines += [f"| `{report.name}` | {header.title} | {_defaults(header) or '-'} |" for report, header in _checks()]
+    lines += [
+        "",
+        "## Views for reports of your own",
+        "",
+        "A report may read the tables of a recording, and these (`bpftape schema VIEW` has the columns):",
+        "",
+    ]
+    lines += ["| view | a row is | made of |", "|---|---|---|"]
+    lines += [f"| `{view.name}` | {view.row} | {', '.join(view.tables)} |" for view in map(derived, derived_names())]
     lines += ["", "## Functions for reports of your own", "", "A report may call DuckDB's functions that only compute, and these:", ""]
     lines += ["| function | gives |", "|---|---|"]
     lines += [f"| `{macro.signature}` | {macro.doc} |" for macro in MACROS.values()]

@@ -23,6 +23,14 @@ def complete_table(incomplete: str) -> list[str]:
     return complete_last(incomplete, TABLES)
 
 
+def complete_readable(incomplete: str) -> list[str]:
+    """Return the tables and derived views whose names begin like that."""
+    from analyzer.derived import derived_names
+    from recorder.schema import TABLES
+
+    return complete_last(incomplete, (*TABLES, *derived_names()))
+
+
 def complete_last(incomplete: str, names: Iterable[str]) -> list[str]:
     """Return what a list of names, with commas between them, may become by what its last name may become."""
     before, comma, last = incomplete.rpartition(",")

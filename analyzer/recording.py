@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analyzer import merged
+from analyzer.derived import derived_names
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.manifest import Manifest, Segment, damaged, parse
 from analyzer.merged import Place
@@ -230,5 +231,5 @@ def _made(path: Path) -> float:
 
 
 def known_tables(recordings: Sequence[Recording]) -> set[str]:
-    """Return the tables that a statement may read: those of the schema, and those that a newer recorder wrote."""
-    return set(TABLES).union(*(recording.tables for recording in recordings))
+    """Return the tables that a statement may read: those of the schema, and those that a newer recorder wrote, but none called as a derived view."""
+    return set(TABLES).union(*(recording.tables for recording in recordings)) - set(derived_names())

@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from analyzer import scratch
 from analyzer.cut import Scope
+from analyzer.derived import derived, derived_names
 from analyzer.errors import AnalyzerError
 from analyzer.limits import settings, spill_folder
 from analyzer.macros import MACROS
@@ -169,7 +170,7 @@ class Sandbox:
         """
         import duckdb
 
-        self.view(statement.tables)
+        self.view(statement.tables | statement.derived)
         if statement.counts:
             check_rows(self._run, self._sources(), statement.tables)
         for name in sorted(statement.macros - self._macros):  # made when called, since making them takes as long as a small report
@@ -223,7 +224,7 @@ class Sandbox:
             raise self._meaning(error_of(error), title) from None
 
     def rows(self, sql: str, tables: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Run one of the analyzer's own statements, which needs no check, over views of ``tables``."""
+        """Run one of the analyzer's own statements, which needs no check, over views of ``tables``, or over derived ones."""
         self.view(tables)
         return self._fetch(sql)
 
@@ -251,17 +252,18 @@ class Sandbox:
             return damaged(str(error))
         return execution_error(error, title, self.timeout_s)
 
-    def view(self, tables: Iterable[str]) -> None:
-        """Make the views over ``tables`` that are not there yet; raise AnalyzerError for a file that is not what its table is."""
+    def view(self, tables: Collection[str]) -> None:
+        """Make the views that are not there yet, over ``tables`` or derived; raise AnalyzerError for a file that is not what its table is."""
         import duckdb
 
-        for table in sorted(set(tables) - self._views):
-            select = self._select(table, self._sources())
+        views = {name: derived(name) for name in tables if name in derived_names()}
+        read = set(tables).union(*(view.tables for view in views.values())) - set(views)
+        for name in (*sorted(read - self._views), *sorted(set(views) - self._views)):
             try:
-                self._run(f"CREATE VIEW {table} AS {select}")
+                self._run(f"CREATE VIEW {name} AS {views[name].sql if name in views else self._select(name, self._sources())}")
             except duckdb.Error as error:
                 raise damaged(str(error)) from None
-            self._views.add(table)
+            self._views.add(name)
 
     def _select(self, table: str, sources: Sources) -> str:
         import duckdb

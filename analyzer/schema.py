@@ -1,10 +1,12 @@
-"""Say which tables and columns a recording has, with types, units and meaning: the schema as somebody who writes SQL wants it."""
+"""Say which tables, views and columns there are to read, with types, units and meaning: the schema as somebody who writes SQL wants it."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from analyzer.derived import Derived, derived, derived_names
 from analyzer.errors import AnalyzerError
 from analyzer.sql_error import near
 from recorder.schema import TABLES, Column, Table, Type
@@ -31,6 +33,23 @@ _TIMELINE = (
 )
 
 
+_WIDTH = 150
+
+
+def readable(name: str) -> Table | Derived:
+    """Return the table or derived view called ``name``; raise AnalyzerError, with the names that are spelled nearly like it, if there is none."""
+    known = {item.name: item for item in all_readable()}
+    found = known.get(name.lower())
+    if not found:
+        raise AnalyzerError(f"There is no table {name}.", near(name.lower(), known) or "All of them: bpftape schema")
+    return found
+
+
+def all_readable() -> list[Table | Derived]:
+    """Return all tables, and then all derived views."""
+    return [*TABLES.values(), *map(derived, derived_names())]
+
+
 def table(name: str) -> Table:
     """Return the table called ``name``; raise AnalyzerError, with the names that are spelled nearly like it, if there is none."""
     found = TABLES.get(name.lower())
@@ -49,38 +68,48 @@ def columns(of: Table) -> tuple[Column, ...]:
     return (*of.columns, *added(of.name))
 
 
-def as_json(tables: Iterable[Table]) -> list[dict[str, Any]]:
-    """Return ``tables`` as what JSON has."""
+def as_json(found: Iterable[Table | Derived]) -> list[dict[str, Any]]:
+    """Return tables and views as what JSON has; what a view is ``derived_from`` is nothing for tables."""
     return [
         {
             "table": item.name,
             "row": item.row,
-            "tracer": item.tracer,
-            "time": item.time,
+            "tracer": item.tracer if isinstance(item, Table) else None,
+            "time": item.time if isinstance(item, Table) else None,
+            "derived_from": [] if isinstance(item, Table) else list(item.tables),
             "columns": [
-                {"name": column.name, "type": SQL_TYPES[column.type], "unit": column.unit, "nullable": column.nullable, "meaning": column.doc}
-                for column in columns(item)
+                {"name": name, "type": kind, "unit": unit, "nullable": nullable, "meaning": doc} for name, kind, doc, unit, nullable in _lines(item)
             ],
         }
-        for item in tables
+        for item in found
     ]
 
 
-def listing(tables: Sequence[Table]) -> str:
-    """Return a line for each of ``tables``: its name and what one of its rows is."""
-    width = max(len(item.name) for item in tables)
-    return "\n".join(f"{item.name:<{width}}  {item.row}" for item in tables)
+def listing(found: Sequence[Table | Derived]) -> str:
+    """Return a line for each of the tables and views: its name and what one of its rows is."""
+    width = max(len(item.name) for item in found)
+    return "\n".join(f"{item.name:<{width}}  {item.row}" + ("" if isinstance(item, Table) else f" ({_made(item)})") for item in found)
 
 
-def explain(of: Table) -> str:
-    """Return what a row of a table is, and a line for each column."""
-    made = f"tracer {of.tracer}" if of.tracer else "the recorder itself"
-    head = f"{of.name}: {of.row}"
-    return "\n".join([head, f"Made by {made}." + (f" Its time is {of.time}." if of.time else ""), "", *column_lines(map(_line, columns(of)))])
+def explain(of: Table | Derived) -> str:
+    """Return what a row of a table or view is, a line for each column, and what to know of it."""
+    made = f"Made by {_made(of)}." if isinstance(of, Table) else f"A {_made(of)}, made when it is named."
+    time = f" Its time is {of.time}." if isinstance(of, Table) and of.time else ""
+    caveats = ["", *textwrap.wrap(of.caveats, _WIDTH)] if isinstance(of, Derived) else []
+    return "\n".join([f"{of.name}: {of.row}", made + time, "", *column_lines(line[:4] for line in _lines(of)), *caveats])
 
 
-def _line(column: Column) -> tuple[str, str, str, str | None]:
-    return column.name, SQL_TYPES[column.type], column.doc, column.unit
+def _made(of: Table | Derived) -> str:
+    if isinstance(of, Derived):
+        return f"view of {', '.join(of.tables)}"
+    return f"tracer {of.tracer}" if of.tracer else "the recorder itself"
+
+
+def _lines(of: Table | Derived) -> list[tuple[str, str, str, str | None, bool]]:
+    """Return name, type, meaning and unit of each column, and whether it may be NULL, which nothing keeps a view's from."""
+    if isinstance(of, Derived):
+        return [(column.name, column.type, column.doc, None if column.unit == "-" else column.unit, True) for column in of.columns]
+    return [(column.name, SQL_TYPES[column.type], column.doc, column.unit, column.nullable) for column in columns(of)]
 
 
 def column_lines(found: Iterable[tuple[str, str, str, str | None]]) -> list[str]:

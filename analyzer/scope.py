@@ -34,15 +34,9 @@ _RECORDINGS = "SELECT recording_id, host, min(start_ns) OVER (PARTITION BY timel
 
 _OFFSETS = "SELECT recording_id, arg_min(realtime_ns - boottime_ns, boottime_ns) FROM clock GROUP BY recording_id"
 
-# A container is known by its last names, as in the reports: who makes one has its host name first, and a new one begins with that of its maker.
 _CONTEXTS = """
-WITH seen AS (
-    SELECT *, max(pid_ns_level) OVER (PARTITION BY recording_id, uts_ns) > pid_ns_level AS is_inner FROM container
-)
-SELECT c.recording_id, c.pid_ns, c.cgroup_id, c.container_id, c.name, CASE WHEN r.host IS DISTINCT FROM c.nodename THEN c.nodename END
-FROM seen c LEFT JOIN recording r ON r.recording_id = c.recording_id
-QUALIFY row_number() OVER (PARTITION BY c.recording_id, c.cgroup_id, c.pid_ns ORDER BY c.is_inner, c.ts_ns DESC, c.nodename, c.uts_ns) = 1
-ORDER BY c.recording_id, c.ts_ns, c.pid_ns, c.cgroup_id
+SELECT recording_id, pid_ns, cgroup_id, container_id, name, CASE WHEN host IS DISTINCT FROM nodename THEN nodename END
+FROM container_context ORDER BY recording_id, pid_ns, cgroup_id
 """
 
 
@@ -148,7 +142,7 @@ def _of_host(recordings: list[str], hosts: Mapping[str, str], host: str | None) 
 
 def _contexts(sandbox: Sandbox, recordings: list[str], container: str) -> dict[str, list[Context]]:
     """Return the contexts of the container of that name, id, host name, or beginning of an id, by recording."""
-    rows = [row for row in sandbox.rows(_CONTEXTS, ["container", "recording"]) if row[0] in recordings]
+    rows = [row for row in sandbox.rows(_CONTEXTS, ["container_context"]) if row[0] in recordings]
     found = [row for row in rows if container in row[3:]]
     if not found and container:
         found = [row for row in rows if row[3] and row[3].startswith(container)]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from analyzer.derived import derived, derived_names
 from analyzer.errors import AnalyzerError
 from analyzer.functions import FUNCTIONS, OPERATOR, TABLE_FUNCTIONS
 from analyzer.macros import MACROS, cidr_fault
@@ -36,6 +37,7 @@ Json = Any
 class Statement:
     """A statement that may run: its text, the recording's tables that it reads, the names of its parameters, and the macros that it calls.
 
+    ``derived`` has the views that it names, and ``tables`` those that these read, too.
     ``counts`` says that a part of it needs how many rows there are, and no value of them: footers alone answer that.
     """
 
@@ -43,6 +45,7 @@ class Statement:
     tables: frozenset[str]
     parameters: frozenset[str]
     macros: frozenset[str]
+    derived: frozenset[str] = frozenset()
     counts: bool = False
 
 
@@ -59,7 +62,9 @@ def check(sql: str, tree: str, tables: set[str], title: str) -> Statement:
         raise too_many(title, len(parsed["statements"]))
     checker = _Checker(sql, tables, title)
     checker.walk(parsed["statements"][0]["node"])
-    return Statement(sql, frozenset(checker.read), frozenset(checker.parameters), frozenset(checker.macros), checker.counts)
+    named = frozenset(checker.derived)
+    read = checker.read.union(*(derived(name).tables for name in named))
+    return Statement(sql, frozenset(read), frozenset(checker.parameters), frozenset(checker.macros), named, checker.counts)
 
 
 def too_deep(title: str) -> AnalyzerError:
@@ -116,6 +121,7 @@ class _Checker:
         self.read: set[str] = set()
         self.parameters: set[str] = set()
         self.macros: set[str] = set()
+        self.derived: set[str] = set()
         self.counts = False
 
     def walk(self, root: Json) -> None:
@@ -183,8 +189,12 @@ class _Checker:
             raise self._refuse(node, "AT is not allowed in a report", "A recording has one version.")
         if len(path) == 1 and name in scope:
             return
+        if len(path) == 1 and name in derived_names():
+            self.derived.add(name)
+            return
         if len(path) > 1 or name not in self.tables or not _IDENTIFIER.fullmatch(name):
-            hint = near(name, self.tables) or "Tables: " + ", ".join(sorted(self.tables))
+            known = self.tables.union(derived_names())
+            hint = near(name, known) or "Tables: " + ", ".join(sorted(known))
             raise self._refuse(node, f"there is no table {'.'.join(path)} in a recording", hint)
         self.read.add(name)
 

@@ -23,30 +23,6 @@
 -- Caveats: A container is a pid namespace below the host's, or a cgroup that a runtime made: browsers and build tools make pid namespaces, too. Its name is the
 --   last one that was seen. Connects of the host itself are in tcp_connects. On hosts with cgroup v1 and v2, containers that only v1 tells apart and that share
 --   a pid namespace, with each other or with the host, are not named (pid_ns NUMBER) or not here.
-WITH seen AS (
-    SELECT
-        recording_id, ts_ns, cgroup_id, pid_ns, uts_ns, nodename, container_id, name, runtime, image, pod_uid,
-        -- Who makes a container inside of this one has its host name first: it is not this one's.
-        CASE WHEN max(pid_ns_level) OVER (PARTITION BY recording_id, uts_ns) > pid_ns_level THEN 1 ELSE 0 END AS is_inner,
-        -- Containers that only their groups of cgroup v1 tell apart, which are not in other tables' rows: from each other, or from the host's processes.
-        CASE
-            WHEN min(container_id) OVER (PARTITION BY recording_id, cgroup_id, pid_ns) <> max(container_id) OVER (PARTITION BY recording_id, cgroup_id, pid_ns)
-                THEN 1
-            WHEN pid_ns_level = 0 AND memory_cgroup_id IS NOT NULL AND position(container_id IN cgroup_path) = 0 THEN 1
-            ELSE 0
-        END AS is_mixed
-    FROM container
-),
-contexts AS (
-    SELECT
-        c.recording_id, c.cgroup_id, c.pid_ns, c.container_id, c.runtime, c.image, c.pod_uid,
-        -- A container that shares the host's name is better known by its id.
-        coalesce(c.name, CASE WHEN c.nodename <> r.host THEN c.nodename END, left(c.container_id, 12), c.nodename) AS label,
-        row_number() OVER (PARTITION BY c.recording_id, c.cgroup_id, c.pid_ns ORDER BY c.is_inner, c.ts_ns DESC, c.nodename, c.uts_ns) AS latest
-    FROM seen c
-    LEFT JOIN recording r ON r.recording_id = c.recording_id
-    WHERE c.is_mixed = 0
-)
 SELECT
     round((t.ts_ns - r.start_ns) / 1e9, 3) AS at_s,
     coalesce(c.label, concat('pid_ns ', t.pid_ns)) AS container,
@@ -64,7 +40,7 @@ SELECT
     t.start_ns,
     t.recording_id
 FROM tcp_connect t
-LEFT JOIN contexts c ON c.recording_id = t.recording_id AND c.cgroup_id = t.cgroup_id AND c.pid_ns = t.pid_ns AND c.latest = 1
+LEFT JOIN container_context c ON c.recording_id = t.recording_id AND c.cgroup_id = t.cgroup_id AND c.pid_ns = t.pid_ns
 LEFT JOIN recording r ON r.recording_id = t.recording_id
 WHERE t.pid_ns_level > 0 OR c.container_id IS NOT NULL
 ORDER BY t.recording_id, t.ts_ns, t.pid, t.start_ns, t.tid, t.daddr, t.dport, t.saddr, t.sport, t.net_ns

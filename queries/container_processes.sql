@@ -20,31 +20,7 @@
 --   another is in the last that it was seen in. A child that neither executed anything nor ended is not here.
 --   On hosts with cgroup v1 and v2, containers that only v1 tells apart and that share a pid namespace, with each other or with the host, are not named (pid_ns
 --   NUMBER) or not here.
-WITH seen AS (
-    SELECT
-        recording_id, ts_ns, cgroup_id, pid_ns, uts_ns, nodename, container_id, name,
-        -- Who makes a container inside of this one has its host name first: it is not this one's.
-        CASE WHEN max(pid_ns_level) OVER (PARTITION BY recording_id, uts_ns) > pid_ns_level THEN 1 ELSE 0 END AS is_inner,
-        -- Containers that only their groups of cgroup v1 tell apart, which are not in other tables' rows: from each other, or from the host's processes.
-        CASE
-            WHEN min(container_id) OVER (PARTITION BY recording_id, cgroup_id, pid_ns) <> max(container_id) OVER (PARTITION BY recording_id, cgroup_id, pid_ns)
-                THEN 1
-            WHEN pid_ns_level = 0 AND memory_cgroup_id IS NOT NULL AND position(container_id IN cgroup_path) = 0 THEN 1
-            ELSE 0
-        END AS is_mixed
-    FROM container
-),
-contexts AS (
-    SELECT
-        c.recording_id, c.cgroup_id, c.pid_ns, c.container_id,
-        -- A container that shares the host's name is better known by its id.
-        coalesce(c.name, CASE WHEN c.nodename <> r.host THEN c.nodename END, left(c.container_id, 12), c.nodename) AS label,
-        row_number() OVER (PARTITION BY c.recording_id, c.cgroup_id, c.pid_ns ORDER BY c.is_inner, c.ts_ns DESC, c.nodename, c.uts_ns) AS latest
-    FROM seen c
-    LEFT JOIN recording r ON r.recording_id = c.recording_id
-    WHERE c.is_mixed = 0
-),
-steps AS (
+WITH steps AS (
     SELECT
         recording_id, ts_ns, 1 AS step, pid, start_ns, comm, uid, cgroup_id, pid_ns, pid_ns_level, argv,
         CAST(NULL AS VARCHAR) AS ended, CAST(NULL AS BIGINT) AS duration_ns
@@ -80,7 +56,7 @@ SELECT
     n.recording_id
 FROM numbered n
 JOIN numbered x ON x.recording_id = n.recording_id AND x.pid = n.pid AND x.start_ns = n.start_ns AND x.latest_command = 1
-LEFT JOIN contexts c ON c.recording_id = n.recording_id AND c.cgroup_id = n.cgroup_id AND c.pid_ns = n.pid_ns AND c.latest = 1
+LEFT JOIN container_context c ON c.recording_id = n.recording_id AND c.cgroup_id = n.cgroup_id AND c.pid_ns = n.pid_ns
 LEFT JOIN recording r ON r.recording_id = n.recording_id
 WHERE n.latest = 1 AND (n.pid_ns_level > 0 OR c.container_id IS NOT NULL)
 ORDER BY n.recording_id, container, n.start_ns, n.pid

@@ -26,32 +26,7 @@
 --   that executed something, ended, connected or accepted in it, or were there when the recording began.
 --   On hosts with cgroup v1 and v2, containers that only v1 tells apart and that share a pid namespace, with each other or with the host, are not named (pid_ns
 --   NUMBER) or not here.
-WITH seen AS (
-    SELECT
-        recording_id, ts_ns, cgroup_id, pid_ns, pid_ns_level, uts_ns, nodename, container_id, name, runtime, image, pod_uid,
-        -- Who makes a container inside of this one has its host name first: it is not this one's.
-        CASE WHEN max(pid_ns_level) OVER (PARTITION BY recording_id, uts_ns) > pid_ns_level THEN 1 ELSE 0 END AS is_inner,
-        -- Containers that only their groups of cgroup v1 tell apart, which are not in other tables' rows: from each other, or from the host's processes.
-        CASE
-            WHEN min(container_id) OVER (PARTITION BY recording_id, cgroup_id, pid_ns) <> max(container_id) OVER (PARTITION BY recording_id, cgroup_id, pid_ns)
-                THEN 1
-            WHEN pid_ns_level = 0 AND memory_cgroup_id IS NOT NULL AND position(container_id IN cgroup_path) = 0 THEN 1
-            ELSE 0
-        END AS is_mixed
-    FROM container
-    WHERE pid_ns_level > 0 OR container_id IS NOT NULL
-),
-contexts AS (
-    SELECT
-        c.recording_id, c.cgroup_id, c.pid_ns, c.container_id, c.runtime, c.image, c.pod_uid,
-        -- A container that shares the host's name is better known by its id.
-        coalesce(c.name, CASE WHEN c.nodename <> r.host THEN c.nodename END, left(c.container_id, 12), c.nodename) AS label,
-        row_number() OVER (PARTITION BY c.recording_id, c.cgroup_id, c.pid_ns ORDER BY c.is_inner, c.ts_ns DESC, c.nodename, c.uts_ns) AS latest
-    FROM seen c
-    LEFT JOIN recording r ON r.recording_id = c.recording_id
-    WHERE c.is_mixed = 0
-),
-events AS (
+WITH events AS (
     SELECT
         recording_id, cgroup_id, pid_ns, pid_ns_level, ts_ns, pid, start_ns, 0 AS ended, 0 AS failed, 0 AS connect, 0 AS connect_failed, 0 AS accept,
         0 AS bytes_sent, 0 AS bytes_received
@@ -102,7 +77,7 @@ inside AS (
         e.recording_id, coalesce(c.container_id, concat('pid_ns ', e.pid_ns)) AS place, c.container_id, c.label, c.runtime, c.image, c.pod_uid,
         e.ts_ns, e.pid, e.start_ns, e.ended, e.failed, e.connects, e.connects_failed, e.accepts, e.bytes_sent, e.bytes_received
     FROM by_process e
-    LEFT JOIN contexts c ON c.recording_id = e.recording_id AND c.cgroup_id = e.cgroup_id AND c.pid_ns = e.pid_ns AND c.latest = 1
+    LEFT JOIN container_context c ON c.recording_id = e.recording_id AND c.cgroup_id = e.cgroup_id AND c.pid_ns = e.pid_ns
     WHERE e.pid_ns_level > 0 OR c.container_id IS NOT NULL
 ),
 labels AS (

@@ -21,29 +21,9 @@
 -- Caveats: Both ends are joined by their addresses and ports, on different hosts where their recordings are merged. Where these are translated on the way
 --   (published ports, services of Kubernetes), each end is a row of its own. A failed attempt counts for the process that was last seen to serve that address and
 --   port. Ends whose direction is not known are not here.
-WITH seen AS (
-    SELECT
-        recording_id, ts_ns, cgroup_id, pid_ns, uts_ns, nodename, container_id, name,
-        -- Who makes a container inside of this one has its host name first: it is not this one's.
-        CASE WHEN max(pid_ns_level) OVER (PARTITION BY recording_id, uts_ns) > pid_ns_level THEN 1 ELSE 0 END AS is_inner,
-        -- Containers that only their groups of cgroup v1 tell apart, which are not in other tables' rows: from each other, or from the host's processes.
-        CASE
-            WHEN min(container_id) OVER (PARTITION BY recording_id, cgroup_id, pid_ns) <> max(container_id) OVER (PARTITION BY recording_id, cgroup_id, pid_ns)
-                THEN 1
-            WHEN pid_ns_level = 0 AND memory_cgroup_id IS NOT NULL AND position(container_id IN cgroup_path) = 0 THEN 1
-            ELSE 0
-        END AS is_mixed
-    FROM container
-),
-contexts AS (
-    SELECT
-        c.recording_id, c.cgroup_id, c.pid_ns, c.container_id,
-        -- A container that shares the host's name is better known by its id.
-        coalesce(c.name, CASE WHEN c.nodename <> r.host THEN c.nodename END, left(c.container_id, 12), c.nodename) AS label,
-        row_number() OVER (PARTITION BY c.recording_id, c.cgroup_id, c.pid_ns ORDER BY c.is_inner, c.ts_ns DESC, c.nodename, c.uts_ns) AS latest
-    FROM seen c
-    LEFT JOIN recording r ON r.recording_id = c.recording_id
-    WHERE c.is_mixed = 0
+WITH contexts AS (
+    -- Found out once, though it is joined twice.
+    SELECT recording_id, cgroup_id, pid_ns, container_id, label FROM container_context
 ),
 -- As in the report connections.
 steps AS (
@@ -141,7 +121,7 @@ labelled AS (
     FROM oriented o
     LEFT JOIN answered a
         ON a.client_addr = o.client_addr AND a.client_port = o.client_port AND a.server_addr = o.server_addr AND a.server_port = o.server_port
-    LEFT JOIN contexts c ON c.recording_id = o.recording_id AND c.cgroup_id = o.cgroup_id AND c.pid_ns = o.pid_ns AND c.latest = 1
+    LEFT JOIN contexts c ON c.recording_id = o.recording_id AND c.cgroup_id = o.cgroup_id AND c.pid_ns = o.pid_ns
 ),
 -- The server's end belongs to the last connect before it. Without one the client is on another machine, and each end is a connection of its own.
 paired AS (
@@ -232,7 +212,7 @@ attempts AS (
         NULL AS bytes_received, 0 AS connected
     FROM tcp_connect t
     LEFT JOIN places l ON l.recording_id = t.recording_id
-    LEFT JOIN contexts c ON c.recording_id = t.recording_id AND c.cgroup_id = t.cgroup_id AND c.pid_ns = t.pid_ns AND c.latest = 1
+    LEFT JOIN contexts c ON c.recording_id = t.recording_id AND c.cgroup_id = t.cgroup_id AND c.pid_ns = t.pid_ns
     WHERE t.outcome <> 'connected'
 ),
 served AS (

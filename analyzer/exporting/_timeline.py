@@ -98,17 +98,13 @@ programs AS (
     SELECT recording_id, pid, start_ns, list([ts_ns::VARCHAR, comm, filename, array_to_string(argv, chr(0))] ORDER BY ts_ns) AS execs,
            arg_max(argv, ts_ns) AS argv
     FROM exec GROUP BY recording_id, pid, start_ns
-),
-names AS (
-    SELECT recording_id, pid_ns, cgroup_id, arg_max(coalesce(name, container_id, nodename), ts_ns) AS name
-    FROM container GROUP BY recording_id, pid_ns, cgroup_id
 )
 SELECT l.recording_id, l.pid, l.start_ns, l.host, l.comm, greatest(l.start_ns, b.start_ns),
-       greatest(coalesce(e.ts_ns, b.end_ns, l.last_ns), l.start_ns), e.ts_ns IS NULL, e.exit_code, e.signal, p.execs, p.argv, n.name
+       greatest(coalesce(e.ts_ns, b.end_ns, l.last_ns), l.start_ns), e.ts_ns IS NULL, e.exit_code, e.signal, p.execs, p.argv, c.label
 FROM lives l LEFT JOIN bounds b ON b.recording_id = l.recording_id
 LEFT JOIN ends e ON e.recording_id = l.recording_id AND e.pid = l.pid AND e.start_ns = l.start_ns
 LEFT JOIN programs p ON p.recording_id = l.recording_id AND p.pid = l.pid AND p.start_ns = l.start_ns
-LEFT JOIN names n ON n.recording_id = l.recording_id AND n.pid_ns = l.pid_ns AND n.cgroup_id = l.cgroup_id
+LEFT JOIN container_context c ON c.recording_id = l.recording_id AND c.pid_ns = l.pid_ns AND c.cgroup_id = l.cgroup_id
 ORDER BY l.start_ns, l.pid, l.recording_id
 """
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from analyzer import schema
 from analyzer.catalog import explain, listing
+from analyzer.derived import derived, derived_names
 from analyzer.errors import AnalyzerError, Exit
 from analyzer.output import say
 from analyzer.recording import known_tables
@@ -49,9 +50,9 @@ def command(prompt: Prompt, text: str) -> None:
 
 def _schema(prompt: Prompt, words: list[str]) -> None:
     known = known_tables(prompt.sandbox.recordings)
-    for name in words or _in_order(known):
+    for name in words or (*_in_order(known), *derived_names()):
         if name.lower() in TABLES or name.lower() not in known:
-            say(schema.explain(schema.table(name)) + ("" if words else "\n"))
+            say(schema.explain(schema.readable(name)) + ("" if words else "\n"))
         else:
             rows = prompt.sandbox.rows(f"DESCRIBE {name.lower()}", [name.lower()])
             lines = schema.column_lines((printable(str(row[0])), str(row[1]), "made by a newer recorder", None) for row in rows)
@@ -66,8 +67,9 @@ def _tables(prompt: Prompt, words: list[str]) -> None:
     _none(words, ".tables")
     recordings = prompt.sandbox.recordings
     rows = {name: sum(segment.rows for item in recordings for segment in item.tables.get(name, [])) for name in known_tables(recordings)}
-    width = max(map(len, rows))
-    say("\n".join(f"{name:<{width}}  {rows[name]:>11,} rows" for name in _in_order(set(rows))))
+    width = max(map(len, (*rows, *derived_names())))
+    lines = [f"{name:<{width}}  {rows[name]:>11,} rows" for name in _in_order(set(rows))]
+    say("\n".join([*lines, *(f"{name:<{width}}  view of {', '.join(derived(name).tables)}" for name in derived_names())]))
 
 
 def _reports(_prompt: Prompt, words: list[str]) -> None:
@@ -113,8 +115,8 @@ def _none(words: list[str], usage: str) -> None:
 
 
 COMMANDS = {
-    "tables": Command("", "list the tables, with their rows in this recording", _tables),
-    "schema": Command("[TABLE]…", "show the columns of tables: type, meaning, unit", _schema),
+    "tables": Command("", "list the tables, with their rows in this recording, and the views", _tables),
+    "schema": Command("[TABLE]…", "show the columns of tables and views: type, meaning, unit", _schema),
     "reports": Command("", "list the bundled reports and expectations, with the question that each answers", _reports),
     "describe": Command("REPORT", "explain a bundled report", _describe),
     "run": Command("REPORT [NAME=VALUE]…", "run a bundled report, or a .sql file of this folder or below it", _run),

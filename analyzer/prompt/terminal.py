@@ -17,6 +17,7 @@ from prompt_toolkit.lexers import PygmentsLexer
 from prompt_toolkit.output import create_output
 from pygments.lexers.sql import SqlLexer
 
+from analyzer.derived import derived, derived_names
 from analyzer.functions import FUNCTIONS, TABLE_FUNCTIONS
 from analyzer.macros import MACROS
 from analyzer.prompt.commands import COMMANDS
@@ -95,8 +96,9 @@ class Words(Completer):
     """Completes tables, columns, functions and keywords; behind a dot at the beginning commands, and what each of them is about."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self._tables = sorted(known_tables(sandbox.recordings))
+        self._tables = sorted((*known_tables(sandbox.recordings), *derived_names()))
         self._columns = {name: [column.name for column in columns(TABLES[name])] for name in self._tables if name in TABLES}
+        self._columns |= {name: [column.name for column in derived(name).columns] for name in derived_names()}
         query = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')"
         self._keywords = sorted({"by", "over", *(row[0] for row in sandbox.rows(query, []))})
 

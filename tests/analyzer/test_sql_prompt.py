@@ -16,6 +16,7 @@ import psutil
 import pyte
 import pytest
 
+from analyzer.derived import derived_names
 from analyzer.prompt.split import split
 from analyzer.report import bundled_names
 from recorder.schema import TABLES
@@ -178,11 +179,14 @@ COMPLETED = {
     "SELECT max(e.argv_": "argv_truncated",
     "SELECT clone.clone_f": "clone_flags",
     "SELECT count(*) FROM cloc": "clock",
+    "SELECT label FROM container_c": "container_context",
+    "SELECT container_context.pod": "pod_uid",
     "SELECT errno_n": "errno_name",
     "SELECT levens": "levenshtein",
     "SELECT comm FROM exec LATE": "LATERAL",
     ".sch": ".schema",
     ".schema clon": ".schema clone",
+    ".schema container_c": ".schema container_context",
     ".run overv": ".run overview",
 }
 
@@ -200,7 +204,9 @@ def test_tab_completes_tables_columns_functions_macros_reports_and_commands(term
 def test_commands_show_the_schema_and_run_reports(terminal: Callable[[], Terminal]) -> None:
     screen = terminal()
     screen.ask(".schema exit", "  duration_ns   BIGINT     Life of the process: ts_ns - start_ns (ns)")
-    screen.ask(".tables", "exec                  11 rows")
+    screen.ask(".schema container_context", "A view of container, made when it is named.")
+    screen.ask(".tables", "exec                        11 rows")
+    screen.ask(".tables", "container_context  view of container")
     screen.ask(".reports", "What does this recording hold")
     screen.ask(".describe short_lived", "--param max_ms=100")
     screen.ask(".run short_lived max_ms=6", "601")
@@ -254,7 +260,7 @@ def test_a_pipe_is_answered_without_a_terminal(recording: Path, cli: Cli, state:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[:2] == ["a", "1"]
-    assert [line.split()[0] for line in lines[2:-4]] == list(TABLES)
+    assert [line.split()[0] for line in lines[2:-4]] == [*TABLES, *derived_names()]
     assert lines[-4:] == ["b", ";", "c", "3"]
     assert not state.exists()
 

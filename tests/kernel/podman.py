@@ -155,8 +155,5 @@ def diary(event: str) -> list[dict[str, Any]]:
 
 
 def contexts(recording: Recording, truth: Truth) -> list[Row]:
-    """Return the rows of the table ``container`` that are of one, in the order of time.
-
-    Who enters one may be in its pid namespace before it is in its cgroup: that is a context of its own, and not the container's.
-    """
+    """Return the rows of the table ``container`` that are of one's own cgroup, in the order of time."""
     return sorted(recording.rows("container", **truth.place), key=lambda row: int(row["ts_ns"]))

@@ -368,6 +368,23 @@ def test_ten_thousand_that_come_and_go_are_there_or_counted_and_reports_have_the
     assert [row for row in json.loads(found.stdout)["rows"] if row["container"] in names]
 
 
+def test_who_is_in_its_pid_namespace_before_its_cgroup_is_in_the_container(tmp_path: Path, cli: Cli) -> None:
+    container_id = secrets.token_hex(32)
+    moved = f'{true_path()}; echo 0 >"$1" && exec {true_path()}'
+    with cgroup(KINDS[-1], "docker", container_id) as group, recorder(path := tmp_path / "r.bpftape") as running:
+        assert run_program(["/usr/bin/unshare", *ALL_NAMESPACES, "--", "/bin/sh", "-c", moved, "sh", str(group / "cgroup.procs")]).status == 0
+        recording = running.stop()
+    (pid_ns,) = {row["pid_ns"] for row in recording.rows("container", container_id=container_id)}
+    programs = [row for row in recording.rows("exec", pid_ns=pid_ns) if row["filename"] in ("/bin/sh", true_path())]
+    assert len(programs) == 3, "a shell, a child of it, and what it became"
+    assert len({row["cgroup_id"] for row in programs}) == 2
+    reports = {name: json.loads(cli("analyze", name, path, "--format", "json").stdout)["rows"] for name in ("containers", "container_processes")}
+    (line,) = [row for row in reports["containers"] if row["id"] == container_id[:12]]
+    assert (line["container"], line["processes"]) == (container_id[:12], 2)
+    pids = {row["pid"] for row in programs}
+    assert {row["id"] for row in reports["container_processes"] if row["pid"] in pids} == {container_id[:12]}
+
+
 def test_nothing_is_there_twice(seen: Seen) -> None:
     rows = [(row["pid_ns"], row["uts_ns"], row["cgroup_id"], row["nodename"]) for box in seen.boxes for row in seen.rows(box)]
     assert len(set(rows)) == len(rows)

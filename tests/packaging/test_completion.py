@@ -56,6 +56,7 @@ def environment(home: Path) -> dict[str, str]:
         ("bpftape ver", {"verify"}),
         ("bpftape verify --", {"--decode", "--json", "--help"}),
         ("bpftape schema tcp_c", {"tcp_connect", "tcp_close"}),
+        ("bpftape schema container_", {"container_context"}),
         ("bpftape replay --table tcp_s", {"tcp_socket"}),
         ("bpftape new-report x --tables exec,e", {"exec,exec", "exec,exit"}),
         ("bpftape export --format p", {"perfetto"}),

@@ -270,6 +270,59 @@ def test_containers_that_only_v1_tells_apart_are_not_taken_for_each_other_or_for
     assert found == ([None] if report == "service_map" else [])
 
 
+def early(at_s: float, nodename: str, **values: Any) -> tuple[str, Row]:
+    """Return what is seen of pid namespace 5 in the cgroup of the runtime, 2."""
+    return context(at_s, nodename, 5, 50, 1, **{"cgroup_id": 2, **values})
+
+
+def own(at_s: float, container_id: str, nodename: str = "own-name", pid_ns: int = 5, **values: Any) -> tuple[str, Row]:
+    """Return what is seen of pid namespace 5 in the cgroup of a container, 3."""
+    told = {"cgroup_id": 3, "container_id": container_id, "name": f"called-{container_id[0]}", "runtime": "podman", "image": "box:1"}
+    return context(at_s, nodename, pid_ns, 50, 1, **(told | values))
+
+
+HOST = str(CANNED["recording"][0]["host"])
+A, B = "a" * 64, "b" * 64
+# What is seen of one pid namespace, and what container those are said to be in who are in it and not in the container's cgroup.
+EARLY = {
+    "its maker, before": ([early(1, HOST), own(1.01, A)], "called-a"),
+    "its maker, in a container": ([early(1, "outer"), own(1.01, A)], "called-a"),
+    "its maker, once it has its host name": ([early(1, HOST), early(1.01, "own-name"), own(1.02, A)], "called-a"),
+    "who enters it, long after": ([own(1, A), early(3000, "own-name")], "called-a"),
+    "a container of two cgroups": ([early(1, HOST), own(1.01, A), own(1.02, A, cgroup_id=4)], "called-a"),
+    "a container without a name": ([early(1, HOST), own(1.01, A, name=None, nodename=HOST)], A[:12]),
+    "two containers": ([early(1, HOST), own(1.01, A), own(2, B, cgroup_id=4)], HOST),
+    "no container": ([early(1, HOST)], HOST),
+    "the number again, for another host name": ([own(1, A), early(2, "another")], "another"),
+    "the number again, for the host's name": ([own(1, A), early(2, HOST)], HOST),
+    "the number before, for a namespace that was there long": ([early(1, HOST), own(1000, A)], HOST),
+    "another pid namespace": ([early(1, HOST), own(1.01, A, pid_ns=6)], HOST),
+    "the host's": ([early(1, HOST, pid_ns_level=0), own(1.01, A, pid_ns_level=0)], None),
+}
+
+
+@pytest.mark.parametrize("report", NAMING)
+@pytest.mark.parametrize("seen", EARLY)
+def test_who_is_in_a_containers_pid_namespace_before_its_cgroup_is_in_that_container(report: str, seen: str, tmp_path: Path) -> None:
+    contexts, container = EARLY[seen]
+    there: dict[str, Any] = {"pid": 7, "pid_ns": 5, "cgroup_id": 2, "pid_ns_level": 1 if container else 0}
+    found = named(tmp_path, report, *contexts, connect(3001, **there), ended(3002, **there))
+    if report == "containers" and any(row["container_id"] for _, row in contexts):
+        assert (container in found) == (container is not None)
+    else:
+        assert found == ([container] if container or report == "service_map" else [])
+
+
+def test_a_container_has_one_line_with_those_who_are_in_it_before_its_cgroup(tmp_path: Path) -> None:
+    there: dict[str, Any] = {"pid_ns": 5, "pid_ns_level": 1}
+    maker: dict[str, Any] = {"pid": 7, "start_ns": START}
+    entered: dict[str, Any] = {"pid": 8, "start_ns": START}
+    seen = [early(1, HOST, **maker), own(1.01, A, **maker), connect(3, cgroup_id=2, **entered, **there), ended(4, cgroup_id=3, **(entered | there))]
+    (found,) = results(tmp_path, "containers", seen)
+    assert (found["container"], found["id"], found["runtime"], found["image"]) == ("called-a", A[:12], "podman", "box:1")
+    assert (found["processes"], found["connects"]) == (2, 1)
+
+
 def test_percentiles_are_latencies_that_were_measured(tmp_path: Path) -> None:
     events = [connect(1 + n / 1000, ("10.1.0.1", 40000 + n), latency_ns=n * 1_000_000) for n in range(1, 201)]
     (found,) = results(tmp_path, "connect_latency", events)
