@@ -115,13 +115,13 @@ def test_a_connection_that_is_reset_while_it_is_accepted_has_ended_before_or_its
     command = program("resets", RESETS)
     with namespace() as place, launched(tmp_path / "r.bpftape", "--tracers", "tcp", *options, command=place.inside(*command)) as running:
         assert running.await_end() == 0, running.said()
-        recording, net_ns = Recording(running.path), place.inode
+        recording, net_ns, accepted = Recording(running.path), place.inode, int(running.output.wait_for(r"^\d+$"))
     accepts = recording.rows("tcp_accept", net_ns=net_ns)
     ends = recording.rows("tcp_close", net_ns=net_ns, direction="inbound")
-    assert len(accepts) == RESETS
+    assert len(accepts) == accepted > RESETS / 2
     assert len(accepts) > sum(row["is_closed"] for row in accepts) > 0, "both happen"
     owned = Counter((row["dport"], row["pid"]) for row in ends if row["pid"])
     still_open = Counter((row["dport"], row["pid"]) for row in accepts if not row["is_closed"])
     assert owned == still_open
-    assert len(ends) == (owned.total() if options else RESETS)
+    assert len(ends) == (owned.total() if options else accepted)
     assert recording.lost("tcp_close") == 0
