@@ -24,17 +24,6 @@ WITH born AS (
     FROM clone
     WHERE NOT is_thread
     GROUP BY recording_id, child_pid, child_start_ns
-),
-commands AS (
-    SELECT recording_id, pid, start_ns, argv, ts_ns, 1 AS source FROM exec
-    UNION ALL
-    SELECT recording_id, pid, start_ns, cmdline AS argv, ts_ns, 0 AS source FROM process
-),
-latest AS (
-    SELECT
-        recording_id, pid, start_ns, argv,
-        row_number() OVER (PARTITION BY recording_id, pid, start_ns ORDER BY source DESC, ts_ns DESC) AS number
-    FROM commands
 )
 SELECT
     round((e.ts_ns - r.start_ns) / 1e9, 3) AS at_s,
@@ -53,6 +42,6 @@ FROM exit e
 LEFT JOIN recording r ON r.recording_id = e.recording_id
 LEFT JOIN born b ON b.recording_id = e.recording_id AND b.pid = e.pid AND b.start_ns = e.start_ns
 LEFT JOIN process p ON p.recording_id = e.recording_id AND p.pid = e.ppid AND p.start_ns < e.start_ns
-LEFT JOIN latest l ON l.recording_id = e.recording_id AND l.pid = e.pid AND l.start_ns = e.start_ns AND l.number = 1
+LEFT JOIN process_command l ON l.recording_id = e.recording_id AND l.pid = e.pid AND l.start_ns = e.start_ns
 WHERE e.signal IS NOT NULL
 ORDER BY e.recording_id, e.ts_ns, e.pid, e.start_ns

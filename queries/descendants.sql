@@ -53,17 +53,6 @@ named AS (
         recording_id, pid, start_ns, comm,
         row_number() OVER (PARTITION BY recording_id, pid, start_ns ORDER BY ts_ns DESC, comm) AS number
     FROM clone
-),
-commands AS (
-    SELECT recording_id, pid, start_ns, argv, ts_ns, 1 AS source FROM exec
-    UNION ALL
-    SELECT recording_id, pid, start_ns, cmdline AS argv, ts_ns, 0 AS source FROM process
-),
-latest AS (
-    SELECT
-        recording_id, pid, start_ns, argv,
-        row_number() OVER (PARTITION BY recording_id, pid, start_ns ORDER BY source DESC, ts_ns DESC) AS number
-    FROM commands
 )
 SELECT
     t.pid,
@@ -78,6 +67,6 @@ SELECT
     t.recording_id
 FROM totals t
 JOIN named n ON n.recording_id = t.recording_id AND n.pid = t.pid AND n.start_ns = t.start_ns AND n.number = 1
-LEFT JOIN latest l ON l.recording_id = t.recording_id AND l.pid = t.pid AND l.start_ns = t.start_ns AND l.number = 1
+LEFT JOIN process_command l ON l.recording_id = t.recording_id AND l.pid = t.pid AND l.start_ns = t.start_ns
 WHERE t.descendants >= CAST($min_descendants AS BIGINT)
 ORDER BY t.recording_id, t.descendants DESC, t.start_ns, t.pid

@@ -17,24 +17,13 @@
 -- Parameters: none
 -- Caveats: For some programs a code other than 0 is an answer, not a failure: grep, diff and test say 1 for no. A child that executed nothing, such as a subshell,
 --   counts by its name.
-WITH programs AS (
-    SELECT recording_id, pid, start_ns, filename AS program, argv, ts_ns, 1 AS source FROM exec
-    UNION ALL
-    SELECT recording_id, pid, start_ns, exe AS program, cmdline AS argv, ts_ns, 0 AS source FROM process
-),
-latest AS (
+WITH ends AS (
     SELECT
-        recording_id, pid, start_ns, program, argv,
-        row_number() OVER (PARTITION BY recording_id, pid, start_ns ORDER BY source DESC, ts_ns DESC) AS number
-    FROM programs
-),
-ends AS (
-    SELECT
-        e.recording_id, coalesce(l.program, e.comm) AS program,
+        e.recording_id, coalesce(l.filename, e.comm) AS program,
         CASE WHEN e.signal IS NULL THEN concat('exit ', e.exit_code) ELSE signal_name(e.signal) END AS ended,
         e.ts_ns, e.duration_ns, e.pid, l.argv
     FROM exit e
-    LEFT JOIN latest l ON l.recording_id = e.recording_id AND l.pid = e.pid AND l.start_ns = e.start_ns AND l.number = 1
+    LEFT JOIN process_command l ON l.recording_id = e.recording_id AND l.pid = e.pid AND l.start_ns = e.start_ns
 ),
 numbered AS (
     SELECT

@@ -86,17 +86,6 @@ tree AS (
     JOIN kept k ON k.recording_id = p.recording_id AND k.pid = p.pid AND k.start_ns = p.start_ns
     WHERE t.depth < CAST($max_depth AS BIGINT)
 ),
-commands AS (
-    SELECT recording_id, pid, start_ns, argv, ts_ns, 1 AS source FROM exec
-    UNION ALL
-    SELECT recording_id, pid, start_ns, cmdline AS argv, ts_ns, 0 AS source FROM process
-),
-latest AS (
-    SELECT
-        recording_id, pid, start_ns, argv,
-        row_number() OVER (PARTITION BY recording_id, pid, start_ns ORDER BY source DESC, ts_ns DESC) AS number
-    FROM commands
-),
 ended AS (
     SELECT
         recording_id, pid, start_ns, max(duration_ns) AS duration_ns,
@@ -117,6 +106,6 @@ SELECT
 FROM tree t
 JOIN nodes n ON n.recording_id = t.recording_id AND n.pid = t.pid AND n.start_ns = t.start_ns
 JOIN recording r ON r.recording_id = t.recording_id
-LEFT JOIN latest l ON l.recording_id = t.recording_id AND l.pid = t.pid AND l.start_ns = t.start_ns AND l.number = 1
+LEFT JOIN process_command l ON l.recording_id = t.recording_id AND l.pid = t.pid AND l.start_ns = t.start_ns
 LEFT JOIN ended e ON e.recording_id = t.recording_id AND e.pid = t.pid AND e.start_ns = t.start_ns
 ORDER BY t.recording_id, t.path
