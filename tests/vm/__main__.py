@@ -18,7 +18,7 @@ from tests.vm.machine import Run, run, stopping
 from tests.vm.results import as_json, keep
 
 AT_ONCE = 2
-SELECTION = ("-v", "--durations=50", "-p", "tests.vm.selection", "tests/kernel")
+SELECTION = ("-v", "--durations=0", "-p", "tests.vm.selection", "tests/kernel")
 _speaking, _keeping = threading.Lock(), threading.Lock()
 
 
