@@ -44,7 +44,7 @@ def test_strace_and_the_program_agree_on_what_was_made(workload: Workload) -> No
     calls = {call: workload.seen[task][0] for call, task in workload.made.items()}
     assert calls["clone"] == "clone"
     assert calls["clone3"] == "clone3"
-    assert calls["vfork"] == "vfork"
+    assert calls["vfork"] in ("vfork", "clone3"), "which from Python 3.13 on posix_spawn(3) makes of it"
     assert calls.get("fork(2)", "fork") == "fork"
 
 
@@ -55,7 +55,7 @@ def test_each_call_makes_one_row_with_the_flags_that_strace_saw(workload: Worklo
 
 def test_vfork_and_posix_spawn_wait_for_their_child_and_share_memory_with_it(workload: Workload) -> None:
     flags = {call: workload.recording.rows("clone", child_tid=task)[0]["clone_flags"] for call, task in workload.made.items()}
-    assert flags["vfork"] == VFORK
+    assert flags["vfork"] & VFORK == VFORK
     assert flags["posix_spawn"] & VFORK == VFORK
     assert flags["fork"] & VFORK == 0
     assert flags["clone"] == FLAGS["CLONE_FS"]
