@@ -618,12 +618,17 @@ static __always_inline int closed(struct sock *sk, int old_state)
 	return 0;
 }
 
+static __always_inline bool is_wanted_state(u64 state)
+{
+	return state == TCP_SYN_SENT || state == TCP_ESTABLISHED || state == TCP_CLOSE;
+}
+
 static __always_inline int look_at_state(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct sock *sk = (struct sock *)ctx->args[0];
 	int old_state = ctx->args[1], new_state = ctx->args[2];
 
-	if (new_state != TCP_SYN_SENT && new_state != TCP_ESTABLISHED && new_state != TCP_CLOSE)
+	if (!is_wanted_state(new_state))
 		return 0;
 	if (old_state == TCP_CLOSE && new_state == TCP_CLOSE)
 		return 0;
@@ -637,11 +642,13 @@ static __always_inline int look_at_state(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * The kernel runs no program while it is at work on that CPU already: what a soft interrupt does to other sockets meanwhile would be lost. So there
- * are two, and for each change the first one leaves a note that the second one, which comes next, takes away. Where there is none the first one was left
- * out, and the second does its work. No soft interrupt comes in a soft interrupt, so two are enough. SYN_SENT comes in none.
+ * The kernel runs no program while it is at work on that CPU already: what a soft interrupt does to other sockets meanwhile would be lost, and from Linux 7.0
+ * on, where a task may have to give way in the middle of a program, what other tasks do. So there are two, and for each change the first one leaves
+ * a note that the second one, which comes next, takes away. Where there is none the first one was left out, and the second does its work. No soft interrupt
+ * comes in a soft interrupt, and the second one is short where the first one ran, so two are enough.
  */
 #define NOTES 4
+#define MOST_CPUS 512 /* that the verifier lets a program look at */
 
 struct state_notes {
 	struct {
@@ -649,23 +656,32 @@ struct state_notes {
 		u64 state;
 	} notes[NOTES];
 	u64 next;
+	u64 _apart[7]; /* no two CPUs write to the same line of a cache */
 };
 
-BPF_PERCPU_ARRAY(state_notes, struct state_notes, 1);
+/* By CPU. POSSIBLE_CPUS comes from the recorder. */
+BPF_ARRAY(state_notes, struct state_notes, POSSIBLE_CPUS);
 
-static __always_inline bool is_shared(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline bool take_note(struct state_notes *work, u64 sk, u64 state)
 {
-	return ctx->args[2] == TCP_ESTABLISHED || ctx->args[2] == TCP_CLOSE;
+#pragma unroll
+	for (int place = 0; place < NOTES; place++) {
+		if (work->notes[place].sk == sk && work->notes[place].state == state) {
+			work->notes[place].sk = 0;
+			return true;
+		}
+	}
+	return false;
 }
 
 int on_inet_sock_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
-	u32 zero = 0;
+	u32 cpu = bpf_get_smp_processor_id();
 	struct state_notes *work;
 	bool is_left = false;
 
-	if (is_shared(ctx)) {
-		work = state_notes.lookup(&zero);
+	if (is_wanted_state(ctx->args[2])) {
+		work = state_notes.lookup(&cpu);
 		if (!work)
 			return 0;
 #pragma unroll
@@ -687,20 +703,20 @@ int on_inet_sock_set_state(struct bpf_raw_tracepoint_args *ctx)
 
 int stand_in_inet_sock_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
-	u32 zero = 0;
+	u32 cpu = bpf_get_smp_processor_id();
 	struct state_notes *work;
 
-	if (!is_shared(ctx))
+	if (!is_wanted_state(ctx->args[2]))
 		return 0;
-	work = state_notes.lookup(&zero);
-	if (!work)
+	work = state_notes.lookup(&cpu);
+	if (!work || take_note(work, ctx->args[0], ctx->args[2]))
 		return 0;
-#pragma unroll
-	for (int place = 0; place < NOTES; place++) {
-		if (work->notes[place].sk == ctx->args[0] && work->notes[place].state == ctx->args[2]) {
-			work->notes[place].sk = 0;
+	/* A task that gave way may go on elsewhere. With a counter of 32 bits the verifier does not see that the loop ends. */
+	for (u64 other = 0; other < POSSIBLE_CPUS && other < MOST_CPUS; other++) {
+		cpu = other;
+		work = state_notes.lookup(&cpu);
+		if (work && take_note(work, ctx->args[0], ctx->args[2]))
 			return 0;
-		}
 	}
 	return look_at_state(ctx);
 }

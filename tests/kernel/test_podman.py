@@ -189,7 +189,7 @@ def test_a_runtime_by_itself_has_no_names_but_its_own_ids(seen: Seen) -> None:
     assert crun["cgroup_path"].rsplit("/", 1)[1] == BARE, "which is the id that crun knows it by"
     scoped = contexts(seen.all, seen.truths["crun-under-systemd"])[-1]
     assert {column: scoped[column] for column in seen.truths["crun-under-systemd"].row} == seen.truths["crun-under-systemd"].row
-    assert scoped["cgroup_path"].rsplit("/", 1)[1] == f"crun-{SCOPED_ID}.scope"
+    assert f"crun-{SCOPED_ID}.scope" in scoped["cgroup_path"].split("/")
     assert [(row["runtime"], row["source"]) for row in (crun, runc, scoped)] == [(None, "kernel")] * 3
 
 
