@@ -264,7 +264,9 @@ def test_a_failed_attempt_counts_for_the_server_on_the_other_host(tmp_path: Path
     seen.append({"web1": {"tcp_connect": [refused]}})
     merge(tmp_path / "out", *both(tmp_path, host("web1", seen), host("db1", seen)))
     with open_sandbox(open_recordings([tmp_path / "out"])) as sandbox:
-        rows = sandbox.rows(bundled("service_map").sql, list(bundled("service_map").header.tables))  # type: ignore[union-attr]
+        report = bundled("service_map")
+        assert report
+        rows = [row for batch in sandbox.execute(sandbox.prepare(report.sql, report.name), report.name).batches for row in batch]
     assert [(row[1], row[3], row[5], row[6], row[11]) for row in rows] == [("app", "postgres", 2, 1, "db1")]
 
 
