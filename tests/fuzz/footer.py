@@ -43,6 +43,8 @@ class _Reader:
         return (value >> 1) ^ -(value & 1)
 
     def _bytes(self, count: int) -> bytes:
+        if count > len(self._data) - self._at:
+            raise IndexError(count)
         self._at += count
         return self._data[self._at - count : self._at]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.fuzz import target
+from tests.fuzz.footer import MAGIC, parsed
 from tests.fuzz.inputs import inputs
 from tests.fuzz.target import Target, attempt, kept, load
 
@@ -72,3 +74,10 @@ def test_any_input_ends_with_an_answer_or_a_typed_error(name: str) -> None:
         timed(parser, data)
 
     each()
+
+
+def test_a_footer_that_claims_more_than_it_has_is_none() -> None:
+    # A field that is a list (9) of 2**40 doubles (7), of which none is there.
+    fields = bytes([0x19, 0xF7, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20])
+    with pytest.raises(IndexError):
+        parsed(fields + struct.pack("<I", len(fields)) + MAGIC)
