@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from analyzer.derived import Derived, derived, derived_names
 from analyzer.errors import AnalyzerError
@@ -32,17 +32,13 @@ _TIMELINE = (
     Column("clock_source", Type.STRING, "What tells: itself, same boot, connections, wall clocks, connections and wall clocks"),
 )
 
-
 _WIDTH = 150
+Found = TypeVar("Found")
 
 
 def readable(name: str) -> Table | Derived:
     """Return the table or derived view called ``name``; raise AnalyzerError, with the names that are spelled nearly like it, if there is none."""
-    known = {item.name: item for item in all_readable()}
-    found = known.get(name.lower())
-    if not found:
-        raise AnalyzerError(f"There is no table {name}.", near(name.lower(), known) or "All of them: bpftape schema")
-    return found
+    return _named(name, {item.name: item for item in all_readable()})
 
 
 def all_readable() -> list[Table | Derived]:
@@ -52,9 +48,13 @@ def all_readable() -> list[Table | Derived]:
 
 def table(name: str) -> Table:
     """Return the table called ``name``; raise AnalyzerError, with the names that are spelled nearly like it, if there is none."""
-    found = TABLES.get(name.lower())
+    return _named(name, TABLES)
+
+
+def _named(name: str, known: Mapping[str, Found]) -> Found:
+    found = known.get(name.lower())
     if not found:
-        raise AnalyzerError(f"There is no table {name}.", near(name.lower(), TABLES) or "All of them: bpftape schema")
+        raise AnalyzerError(f"There is no table {name}.", near(name.lower(), known) or "All of them: bpftape schema")
     return found
 
 
