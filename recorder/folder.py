@@ -109,8 +109,8 @@ class RecordingFolder:
         if foreign:
             message = f"{self.path} holds what no recorder wrote: {min(foreign)}"
             raise RecorderError(message, "move it away first, or choose another --output", Exit.OUTPUT)
-        # Until the new recording runs, the old one is the only one: it stays where it is, so that not even a kill can hide it.
         replaced.remove_left(self.path)
+        # Until the new recording runs, the old one is the only one: it stays where it is, so that not even a kill can hide it.
         self._made = replaced.beside(self.path, self.recording_id)
         self._made.mkdir(0o700)
 

@@ -25,10 +25,10 @@ def exchange(one: Path, other: Path) -> None:
 
     Source: renameat2(2). A file system that has no such thing sees two renames, between which a kill leaves nothing at ``other``.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # which not every C library has
+    if rename and not rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
         return
-    error = ctypes.get_errno()
+    error = ctypes.get_errno() if rename else errno.ENOSYS
     if error not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
         raise OSError(error, os.strerror(error))
     spare = one.with_suffix(".old")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -211,10 +212,12 @@ def test_what_a_killed_recorder_left_beside_is_removed_by_the_next_one_and_no_ot
     running.close()
 
 
-@pytest.mark.parametrize("has_exchange", [True, False])
-def test_two_folders_change_places(has_exchange: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not has_exchange:
-        monkeypatch.setattr(replaced, "_RENAME_EXCHANGE", 1 << 30)  # EINVAL, as file systems say that do not know it
+@pytest.mark.parametrize("who_lacks_it", ["nobody", "the file system", "the C library"])
+def test_two_folders_change_places(who_lacks_it: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if who_lacks_it == "the file system":
+        monkeypatch.setattr(replaced, "_RENAME_EXCHANGE", 1 << 30)  # EINVAL
+    if who_lacks_it == "the C library":
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
     one, other = tmp_path / "one.new", tmp_path / "other"
     for folder in (one, other):
         folder.mkdir()
