@@ -27,7 +27,7 @@ struct clone_event {
 };
 
 /* clone, clone3, fork and vfork all end here, in the task that called them. */
-int on_task_newtask(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int at_new_task(struct bpf_raw_tracepoint_args *ctx, bool stands_in)
 {
 	struct task_struct *task = CURRENT_TASK();
 	struct task_struct *child = (struct task_struct *)ctx->args[0];
@@ -36,6 +36,7 @@ int on_task_newtask(struct bpf_raw_tracepoint_args *ctx)
 	struct table_counters *counters = clone_counters.lookup(&zero);
 	struct clone_event *event;
 
+	count_stand_in(counters, stands_in);
 	if (!counters || !wanted(task))
 		return 0;
 	event = clone_ring.ringbuf_reserve(sizeof(*event));
@@ -50,6 +51,8 @@ int on_task_newtask(struct bpf_raw_tracepoint_args *ctx)
 	clone_ring.ringbuf_submit(event, count_event(counters, RING_PAGES_clone, sizeof(*event)));
 	return 0;
 }
+
+PROGRAMS(on_task_newtask, stand_in_task_newtask, at_new_task, NEW_TASK)
 
 #define FILENAME_SIZE 512
 #define ARGV_SIZE 4096
@@ -85,7 +88,7 @@ static __always_inline void read_argv(struct exec_event *event, struct task_stru
 #endif
 }
 
-int on_sched_process_exec(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int at_exec(struct bpf_raw_tracepoint_args *ctx, bool stands_in)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
@@ -95,6 +98,7 @@ int on_sched_process_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct exec_event *event;
 	int size;
 
+	count_stand_in(counters, stands_in);
 	if (!counters || !wanted(task))
 		return 0;
 	event = exec_ring.ringbuf_reserve(sizeof(*event));
@@ -107,6 +111,8 @@ int on_sched_process_exec(struct bpf_raw_tracepoint_args *ctx)
 	exec_ring.ringbuf_submit(event, count_event(counters, RING_PAGES_exec, sizeof(*event)));
 	return 0;
 }
+
+PROGRAMS(on_sched_process_exec, stand_in_sched_process_exec, at_exec, EXEC)
 
 struct exit_event {
 	EVENT_COMMON
@@ -138,7 +144,7 @@ static __always_inline bool is_last(struct task_struct *task)
 }
 #endif
 
-int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int at_exit(struct bpf_raw_tracepoint_args *ctx, bool stands_in)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct task_struct *leader = READ(task, group_leader);
@@ -147,6 +153,7 @@ int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct table_counters *counters = exit_counters.lookup(&zero);
 	struct exit_event *event;
 
+	count_stand_in(counters, stands_in);
 #ifdef EXIT_HAS_GROUP_DEAD
 	if (!(ctx->args[1] & 1))
 		return 0;
@@ -166,6 +173,8 @@ int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 	exit_ring.ringbuf_submit(event, count_event(counters, RING_PAGES_exit, sizeof(*event)));
 	return 0;
 }
+
+PROGRAMS(on_sched_process_exit, stand_in_sched_process_exit, at_exit, EXIT)
 
 struct process_event {
 	EVENT_COMMON

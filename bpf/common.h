@@ -35,6 +35,7 @@ struct event_common {
 struct table_counters {
 	u64 events;
 	u64 lost;
+	u64 stood_in; /* how often a stand-in did the work of a run that the kernel left out, and counts */
 };
 
 /*
@@ -92,6 +93,109 @@ static __always_inline u64 count_event(struct table_counters *counters, u64 ring
 	__sync_fetch_and_add(&counters->events, 1);
 	return (counters->events & (every - 1)) ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
 }
+
+/*
+ * Stand-ins. The kernel runs no program while it is at work on that CPU already: what a soft interrupt does meanwhile would be lost and, from Linux 7.0
+ * on, where a task may have to give way in the middle of a program, what other tasks do. So there are two on such a hook, and for each event the first
+ * one leaves a note that the second one, which comes next, takes away. Where there is none the first one was left out, and the second does its work.
+ * The second one is short where the first one ran, so two are enough for nearly all; events that neither ran for are counted as lost.
+ */
+#ifdef STAND_INS
+#define NOTES 4
+#define MOST_CPUS 512 /* that the verifier lets a program look at */
+
+struct notes {
+	struct {
+		u64 about; /* the kernel's object that the event is of; 0: this place is free */
+		u64 what;
+	} notes[NOTES];
+	u64 next;
+	u64 _apart[7]; /* no two CPUs write to the same line of a cache */
+};
+
+/* By CPU. POSSIBLE_CPUS comes from the recorder. */
+BPF_ARRAY(notes, struct notes, POSSIBLE_CPUS);
+
+static __always_inline void leave_note(u64 about, u64 what)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct notes *own = notes.lookup(&cpu);
+
+	if (!own)
+		return;
+#pragma unroll
+	for (int place = 0; place < NOTES; place++) {
+		if (!own->notes[place].about) {
+			own->notes[place].about = about;
+			own->notes[place].what = what;
+			return;
+		}
+	}
+	/* old ones, of events that the second one was left out of */
+	own->notes[own->next & (NOTES - 1)].about = about;
+	own->notes[own->next & (NOTES - 1)].what = what;
+	own->next++;
+}
+
+static __always_inline bool take_note_of(u32 cpu, u64 about, u64 what)
+{
+	struct notes *found = notes.lookup(&cpu);
+
+	if (!found)
+		return false;
+#pragma unroll
+	for (int place = 0; place < NOTES; place++) {
+		if (found->notes[place].about == about && found->notes[place].what == what) {
+			found->notes[place].about = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+static __always_inline bool take_note(u64 about, u64 what)
+{
+	if (take_note_of(bpf_get_smp_processor_id(), about, what))
+		return true;
+	/* A task that gave way may go on elsewhere. With a counter of 32 bits the verifier does not see that the loop ends. */
+	for (u64 cpu = 0; cpu < POSSIBLE_CPUS && cpu < MOST_CPUS; cpu++) {
+		if (take_note_of(cpu, about, what))
+			return true;
+	}
+	return false;
+}
+#endif
+
+/*
+ * The programs of a raw tracepoint whose event is of its first argument: `function` and, where tasks may give way in it, its stand-in. `work` does
+ * what is to be done, and is told whether for another one (count_stand_in); `what` tells the hooks of a file apart.
+ */
+#ifdef GIVES_WAY
+#define PROGRAMS(function, stand_in, work, what)                                                                       \
+	int function(struct bpf_raw_tracepoint_args *ctx)                                                              \
+	{                                                                                                              \
+		leave_note(ctx->args[0], what);                                                                        \
+		return work(ctx, false);                                                                               \
+	}                                                                                                              \
+	int stand_in(struct bpf_raw_tracepoint_args *ctx)                                                              \
+	{                                                                                                              \
+		return take_note(ctx->args[0], what) ? 0 : work(ctx, true);                                            \
+	}
+#else
+#define PROGRAMS(function, stand_in, work, what)                                                                       \
+	int function(struct bpf_raw_tracepoint_args *ctx)                                                              \
+	{                                                                                                              \
+		return work(ctx, false);                                                                               \
+	}
+#endif
+
+static __always_inline void count_stand_in(struct table_counters *counters, bool stands_in)
+{
+	if (stands_in && counters)
+		__sync_fetch_and_add(&counters->stood_in, 1);
+}
+
+enum { NEW_TASK = 1, EXEC, EXIT, FREE };
 
 /*
  * The cgroup that a task is accounted to: that of cgroup v2 or, where v2 has only its root (hybrid and v1 hosts), that of

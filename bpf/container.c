@@ -167,21 +167,19 @@ static __always_inline int look_at(struct task_struct *task, int otherwise)
 	return 0;
 }
 
-/* A function for each hook: the kernel counts runs, and those that it leaves out, by program. */
-int container_newtask(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int at_event(struct bpf_raw_tracepoint_args *ctx, bool stands_in)
 {
+	u32 zero = 0;
+
+	if (stands_in)
+		count_stand_in(container_counters.lookup(&zero), stands_in);
 	return look_at((struct task_struct *)ctx->args[0], 0);
 }
 
-int container_exec(struct bpf_raw_tracepoint_args *ctx)
-{
-	return look_at((struct task_struct *)ctx->args[0], 0);
-}
-
-int container_exit(struct bpf_raw_tracepoint_args *ctx)
-{
-	return look_at((struct task_struct *)ctx->args[0], 0);
-}
+/* Some for each hook: the kernel counts runs, and those that it leaves out, by program. */
+PROGRAMS(container_newtask, stand_in_container_newtask, at_event, NEW_TASK)
+PROGRAMS(container_exec, stand_in_container_exec, at_event, EXEC)
+PROGRAMS(container_exit, stand_in_container_exit, at_event, EXIT)
 
 BPF_ITER(task)
 {

@@ -10,7 +10,7 @@
 #ifdef FILTER_followed
 BPF_PERCPU_ARRAY(followed_counters, struct table_counters, 1);
 
-int follow_newtask(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int at_new_task(struct bpf_raw_tracepoint_args *ctx, bool stands_in)
 {
 	struct task_struct *child = (struct task_struct *)ctx->args[0];
 	u32 parent_tgid = bpf_get_current_pid_tgid() >> 32, child_tgid = READ(child, tgid), zero = 0;
@@ -18,6 +18,7 @@ int follow_newtask(struct bpf_raw_tracepoint_args *ctx)
 	u64 start_ns = READ(leader, start_boottime);
 	struct table_counters *counters = followed_counters.lookup(&zero);
 
+	count_stand_in(counters, stands_in);
 	if (!counters || child_tgid == parent_tgid || !followed.lookup(&parent_tgid))
 		return 0;
 	if (followed.update(&child_tgid, &start_ns))
@@ -25,8 +26,10 @@ int follow_newtask(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+PROGRAMS(follow_newtask, stand_in_follow_newtask, at_new_task, NEW_TASK)
+
 /* Not at exit: the rows of the exit itself are still wanted, and programs on one hook run in no order to rely on. */
-int follow_free(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int at_free(struct bpf_raw_tracepoint_args *ctx, bool stands_in)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	u32 tgid = READ(task, tgid);
@@ -39,4 +42,6 @@ int follow_free(struct bpf_raw_tracepoint_args *ctx)
 		followed.delete(&tgid);
 	return 0;
 }
+
+PROGRAMS(follow_free, stand_in_follow_free, at_free, FREE)
 #endif

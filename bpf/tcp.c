@@ -641,83 +641,18 @@ static __always_inline int look_at_state(struct bpf_raw_tracepoint_args *ctx)
 	return closed(sk, old_state);
 }
 
-/*
- * The kernel runs no program while it is at work on that CPU already: what a soft interrupt does to other sockets meanwhile would be lost, and from Linux 7.0
- * on, where a task may have to give way in the middle of a program, what other tasks do. So there are two, and for each change the first one leaves
- * a note that the second one, which comes next, takes away. Where there is none the first one was left out, and the second does its work. No soft interrupt
- * comes in a soft interrupt, and the second one is short where the first one ran, so two are enough.
- */
-#define NOTES 4
-#define MOST_CPUS 512 /* that the verifier lets a program look at */
-
-struct state_notes {
-	struct {
-		u64 sk; /* 0: this place is free */
-		u64 state;
-	} notes[NOTES];
-	u64 next;
-	u64 _apart[7]; /* no two CPUs write to the same line of a cache */
-};
-
-/* By CPU. POSSIBLE_CPUS comes from the recorder. */
-BPF_ARRAY(state_notes, struct state_notes, POSSIBLE_CPUS);
-
-static __always_inline bool take_note(struct state_notes *work, u64 sk, u64 state)
-{
-#pragma unroll
-	for (int place = 0; place < NOTES; place++) {
-		if (work->notes[place].sk == sk && work->notes[place].state == state) {
-			work->notes[place].sk = 0;
-			return true;
-		}
-	}
-	return false;
-}
-
+/* Beside tasks that give way there are soft interrupts, on every kernel, which change the states of other sockets: so this has its stand-in everywhere. */
 int on_inet_sock_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
-	u32 cpu = bpf_get_smp_processor_id();
-	struct state_notes *work;
-	bool is_left = false;
-
-	if (is_wanted_state(ctx->args[2])) {
-		work = state_notes.lookup(&cpu);
-		if (!work)
-			return 0;
-#pragma unroll
-		for (int place = 0; place < NOTES; place++) {
-			if (!is_left && !work->notes[place].sk) {
-				work->notes[place].sk = ctx->args[0];
-				work->notes[place].state = ctx->args[2];
-				is_left = true;
-			}
-		}
-		if (!is_left) { /* old ones, of changes that the second one was left out of */
-			work->notes[work->next & (NOTES - 1)].sk = ctx->args[0];
-			work->notes[work->next & (NOTES - 1)].state = ctx->args[2];
-			work->next++;
-		}
-	}
+	if (is_wanted_state(ctx->args[2]))
+		leave_note(ctx->args[0], ctx->args[2]);
 	return look_at_state(ctx);
 }
 
 int stand_in_inet_sock_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
-	u32 cpu = bpf_get_smp_processor_id();
-	struct state_notes *work;
-
-	if (!is_wanted_state(ctx->args[2]))
+	if (!is_wanted_state(ctx->args[2]) || take_note(ctx->args[0], ctx->args[2]))
 		return 0;
-	work = state_notes.lookup(&cpu);
-	if (!work || take_note(work, ctx->args[0], ctx->args[2]))
-		return 0;
-	/* A task that gave way may go on elsewhere. With a counter of 32 bits the verifier does not see that the loop ends. */
-	for (u64 other = 0; other < POSSIBLE_CPUS && other < MOST_CPUS; other++) {
-		cpu = other;
-		work = state_notes.lookup(&cpu);
-		if (work && take_note(work, ctx->args[0], ctx->args[2]))
-			return 0;
-	}
 	return look_at_state(ctx);
 }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from recorder import bpf_call, clocks, namespaces, tracefs
 from recorder.bpf_program import BpfProgram
 from recorder.btf import Btf
-from recorder.compilations import FILTERS, compilations, is_typed, of_interface, ring_bytes
+from recorder.compilations import FILTERS, FOLLOW_PROBES, compilations, is_typed, of_interface, ring_bytes
 from recorder.compiler import Compilation, NoCompiler
 from recorder.decode import Decoder, record_dtype
 from recorder.drain import Covered, discard
@@ -27,11 +27,6 @@ from recorder.writer import Stream
 
 if TYPE_CHECKING:
     from recorder.session import Options
-
-_FOLLOW_PROBES = (
-    Probe("raw_tracepoint", "task_newtask", "follow_newtask", ()),
-    Probe("raw_tracepoint", "sched_process_free", "follow_free", ()),
-)
 
 
 @dataclass(slots=True)
@@ -49,7 +44,7 @@ class Attached:
     follow: Callable[[int], None] | None = None
     """Begins to follow a process and its descendants, where that was asked for."""
     unfollowed: Callable[[], int] = lambda: 0
-    """Tells how many descendants are not followed since there were too many."""
+    """Tells how many descendants may not be followed, since there were too many, or the kernel left the program out."""
     notes: list[str] = field(default_factory=list)
     """What was changed on the host, for the user to know."""
     empty: Callable[[Sequence[Covered]], object] = discard
@@ -74,8 +69,8 @@ class Attached:
         """Write down with the probes that descendants were not followed, if so."""
         count = self.unfollowed()
         for probe in self.probes:
-            if count and probe["hook"] == str(_FOLLOW_PROBES[0]) and probe["tracer"] == FILTERS:
-                probe["reason"] = f"{count:,} descendants were not followed: there were more than {ENTRIES:,} at once"
+            if count and probe["hook"] == str(FOLLOW_PROBES[0]) and probe["tracer"] == FILTERS:
+                probe["reason"] = f"up to {count:,} descendants were not followed: more than {ENTRIES:,} at once, or their clone was not seen"
 
     def finally_run(self, probe: Probe, row: dict[str, Any], program: BpfProgram) -> None:
         """Have ``probe`` run before all is detached, and again after it; ``row`` is what the ``probe`` table says of it."""
@@ -186,12 +181,6 @@ def _ring(program: BpfProgram, table: str, size: int, record_bytes: int) -> Ring
         raise RecorderError(f"the ring of table {table} cannot be mapped: {error.strerror}", "try a smaller --ring-mib", Exit.BPF) from error
 
 
-def _counters(program: BpfProgram, table: str, functions: frozenset[str]) -> tuple[int, int]:
-    """Return (events, lost) of ``table``. A run of ``functions`` that the kernel left out may have been an event: it counts as lost."""
-    events, lost = program.counters(table)
-    return events, lost + sum(program.misses(function) for function in functions)
-
-
 def _add_tracer(attached: Attached, name: str, compilation: Compilation, btf: Btf, options: Options, offset_ns: int) -> None:
     tracer = all_tracers()[name]
     probes = [probe for probe in tracer.probes if probe.when(btf)]
@@ -211,8 +200,8 @@ def _add_tracer(attached: Attached, name: str, compilation: Compilation, btf: Bt
         dtype = record_dtype(program.record_layout(table))
         ring = _ring(program, table, ring_bytes(tracer, table, options), dtype.itemsize - HEADER_BYTES)
         stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
-        functions_of = frozenset(probe.function for probe in probes if table in probe.tables and probe.misses_count)
-        covered.append(Covered(stream, partial(_counters, program, table, functions_of), attached=False, urgent=table in tracer.urgent))
+        left_out = [probe.function for probe in probes if table in probe.tables and probe.misses_count]
+        covered.append(Covered(stream, partial(program.counters, table, left_out), attached=False, urgent=table in tracer.urgent))
     attached.make_room = partial(attached.empty, covered)
     whole = _try_probes(attached, name, probes, partial(_attach_probe, attached, program, btf), options.required)
     for entry in covered:
@@ -228,8 +217,9 @@ def _add_filters(attached: Attached, compilation: Compilation, btf: Btf, options
         program.put(table, key, 1)
     if options.filters.followed:
         attached.follow = partial(program.put, "followed", leaf=1)
-        attached.unfollowed = lambda: program.counters("followed")[1]
-        _try_probes(attached, FILTERS, _FOLLOW_PROBES, partial(_attach_probe, attached, program, btf), required=True)
+        attached.unfollowed = lambda: program.counters("followed", [FOLLOW_PROBES[0].function])[1]
+        probes = [probe for probe in FOLLOW_PROBES if probe.when(btf)]
+        _try_probes(attached, FILTERS, probes, partial(_attach_probe, attached, program, btf), required=True)
 
 
 def _add_droppers(attached: Attached, started: Mapping[str, Compilation], options: Options) -> None:

@@ -175,9 +175,13 @@ class Btf:
         found = self._data.find(b"\0" + name.encode() + b"\0", self._strings)
         return self._functions.get(found + 1 - self._strings) if found >= 0 else None
 
+    def typedef(self, name: str) -> int | None:
+        """Return the number of the typedef ``name``, None if the kernel has none of that name."""
+        return self._names.get((True, name))
+
     def raw_tracepoint_type(self, name: str) -> int | None:
         """Return the number of the type that stands for the tracepoint ``name``, None if there is no such tracepoint."""
-        return self._names.get((True, f"btf_trace_{name}"))
+        return self.typedef(f"btf_trace_{name}")
 
     def raw_tracepoint_arguments(self, name: str) -> int | None:
         """Return how many arguments the tracepoint ``name`` hands to a raw tracepoint program, None if there is no such tracepoint."""

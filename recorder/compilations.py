@@ -12,7 +12,7 @@ from recorder import bpf_call
 from recorder.btf import Btf, relocate
 from recorder.compiler import Compilation, source_folder
 from recorder.privilege import initial_mount_namespace
-from recorder.tracers import Tracer, all_tracers, xdp
+from recorder.tracers import Probe, Tracer, all_tracers, stand_in_flags, with_stand_in, xdp
 
 if TYPE_CHECKING:
     from recorder.session import Options
@@ -22,6 +22,11 @@ SMALL_RING_BYTES = MIB
 
 FILTERS = "filters"
 """What takes a tracer's place where a filter's own program is meant."""
+FOLLOW_PROBES = (
+    *with_stand_in(Probe("raw_tracepoint", "task_newtask", "follow_newtask", ())),
+    *with_stand_in(Probe("raw_tracepoint", "sched_process_free", "follow_free", ())),
+)
+"""What it is attached by, where descendants are to be followed."""
 
 
 def is_typed(btf: Btf) -> bool:
@@ -58,12 +63,12 @@ def compilations(btf: Btf, options: Options) -> Iterator[dict[str, Compilation]]
     """Compile what ``options`` asks for, all of it side by side; give out each C file's compilation by its tracer."""
     declarations = relocate((source_folder() / "kernel_types.h").read_text(), btf)
     common = kernel_flags(btf, options)
-    flags = {FILTERS: common} if options.filters.by_task else {}
+    flags = {FILTERS: [*common, *stand_in_flags(FOLLOW_PROBES, btf)]} if options.filters.by_task else {}
     for name, tracer in ((name, all_tracers()[name]) for name in options.tracers):
         if tracer.on_request:
             continue
         rings = (f"-DRING_PAGES_{table}={ring_bytes(tracer, table, options) // mmap.PAGESIZE}" for table in tracer.tables(options.argv))
-        flags[name] = [*common, *tracer.flags(btf), *rings]
+        flags[name] = [*common, *tracer.flags(btf), *stand_in_flags(tracer.probes, btf), *rings]
     started: dict[str, Compilation] = {}
     try:
         for name, words in flags.items():

@@ -243,6 +243,7 @@ class Drain(threading.Thread):
         coverage = []
         for table in self.tables:
             events, lost = table.read_counters()
+            lost = max(lost, table.lost)  # what a stand-in is about to make up for may have been counted
             coverage.append(table.row(common, events - table.events, lost - table.lost))
             table.events, table.lost = events, lost
         self._since_ns = now_ns

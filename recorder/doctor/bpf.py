@@ -172,7 +172,7 @@ def hooks(btf: Btf | None, obstacle: str | None) -> list[Check]:
     reasons = {} if obstacle else _attach_all()
     found = []
     for tracer, probe in _wanted_probes(btf):
-        name = f"hook {tracer}:{probe.hook}"
+        name = f"hook {tracer}:{probe.name}"
         without = f"a recording has no rows in {', '.join(probe.tables)}"
         known = _is_known_to(btf, probe) if btf else None
         if known is False:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
+
+from recorder.bpf_call import possible_cpus
 
 if TYPE_CHECKING:
     from recorder.btf import Btf
@@ -31,13 +33,40 @@ class Probe:
     tables: tuple[str, ...]
     when: Callable[[Btf], bool] = lambda _: True
     misses_count: bool = True
-    """A run that the kernel left out counts as an event lost. Not where another program stands in, and the tracer finds what is missing."""
+    """A run that the kernel left out, and that no stand-in made up for, counts as an event lost. Not where the tracer finds what is missing."""
     is_stand_in: bool = False
+    """It does what another one on the same hook was left out of: see bpf/common.h."""
     in_each_net_ns: bool = False
     """It is to be run in every network namespace, since it sees no other than its own."""
 
+    @property
+    def name(self) -> str:
+        """Return what it is called beside its kind."""
+        return self.hook + (" (stand-in)" if self.is_stand_in else "")
+
     def __str__(self) -> str:
-        return f"{self.kind}:{self.hook}" + (" (stand-in)" if self.is_stand_in else "")
+        return f"{self.kind}:{self.name}"
+
+
+def gives_way(btf: Btf) -> bool:
+    """Say whether a task may have to give way in the middle of a raw tracepoint's program (Linux 7.0).
+
+    Tracepoints are guarded by SRCU then, and not by switching preemption off. The guard's type is in the kernel only since they are.
+    """
+    return btf.typedef("class_srcu_fast_notrace_t") is not None
+
+
+def with_stand_in(probe: Probe) -> tuple[Probe, Probe]:
+    """Return ``probe``, a raw tracepoint, and what stands in for it where tasks give way: two of the PROGRAMS of bpf/common.h."""
+    function = f"stand_in_{probe.function.removeprefix('on_')}"
+    return probe, replace(probe, function=function, when=gives_way, misses_count=False, is_stand_in=True)
+
+
+def stand_in_flags(probes: Sequence[Probe], btf: Btf) -> list[str]:
+    """Return the compiler flags for a C file with these probes: whether any of them has a stand-in on this kernel, and why."""
+    if not any(probe.is_stand_in and probe.when(btf) for probe in probes):
+        return []
+    return ["-DSTAND_INS", f"-DPOSSIBLE_CPUS={possible_cpus()}"] + (["-DGIVES_WAY"] if gives_way(btf) else [])
 
 
 @dataclass(frozen=True, slots=True)

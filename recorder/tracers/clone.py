@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recorder.privilege import in_initial_pid_namespace
-from recorder.tracers import Probe, Tracer
+from recorder.tracers import Probe, Tracer, with_stand_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -156,9 +156,9 @@ def _tables(argv: bool) -> Mapping[str, Mapping[str, Derive]]:
 TRACER = Tracer(
     doc="processes and threads: made, started a program, ended; and those that were there before",
     probes=(
-        Probe("raw_tracepoint", "task_newtask", "on_task_newtask", ("clone",)),
-        Probe("raw_tracepoint", "sched_process_exec", "on_sched_process_exec", ("exec",)),
-        Probe("raw_tracepoint", "sched_process_exit", "on_sched_process_exit", ("exit",)),
+        *with_stand_in(Probe("raw_tracepoint", "task_newtask", "on_task_newtask", ("clone",))),
+        *with_stand_in(Probe("raw_tracepoint", "sched_process_exec", "on_sched_process_exec", ("exec",))),
+        *with_stand_in(Probe("raw_tracepoint", "sched_process_exit", "on_sched_process_exit", ("exit",))),
         Probe("iterator", "task", "bpf_iter__task", ("process",)),
     ),
     tables=_tables,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from recorder.tracers import Probe, Tracer
+from recorder.tracers import Probe, Tracer, with_stand_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,9 +116,9 @@ def _tables(_argv: bool) -> Mapping[str, Mapping[str, Derive]]:
 TRACER = Tracer(
     doc="containers: their namespaces, host names, cgroups, ids, names and images",
     probes=(
-        Probe("raw_tracepoint", "task_newtask", "container_newtask", ("container",)),
-        Probe("raw_tracepoint", "sched_process_exec", "container_exec", ("container",)),
-        Probe("raw_tracepoint", "sched_process_exit", "container_exit", ("container",)),
+        *with_stand_in(Probe("raw_tracepoint", "task_newtask", "container_newtask", ("container",))),
+        *with_stand_in(Probe("raw_tracepoint", "sched_process_exec", "container_exec", ("container",))),
+        *with_stand_in(Probe("raw_tracepoint", "sched_process_exit", "container_exit", ("container",))),
         Probe("iterator", "task", "bpf_iter__task", ("container",)),
     ),
     tables=_tables,

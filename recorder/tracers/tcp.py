@@ -6,7 +6,6 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from recorder.bpf_call import possible_cpus
 from recorder.errors import Exit, RecorderError
 from recorder.tracers import Probe, Tracer
 
@@ -40,7 +39,7 @@ def _flags(btf: Btf) -> Sequence[str]:
     syn_data = btf.bit("tcp_sock", "syn_data")
     if done is None or syn_data is None:
         raise RecorderError("this kernel's TCP sockets are not as the tracer knows them (no SOCK_DONE, or no tcp_sock.syn_data)", code=Exit.BPF)
-    flags = [f"-DSOCK_DONE={done}", f"-DSYN_DATA_BYTE={syn_data // 8}", f"-DSYN_DATA_BIT={syn_data % 8}", f"-DPOSSIBLE_CPUS={possible_cpus()}"]
+    flags = [f"-DSOCK_DONE={done}", f"-DSYN_DATA_BYTE={syn_data // 8}", f"-DSYN_DATA_BIT={syn_data % 8}"]
     if has_task_pt_regs(btf):
         flags += ["-DHAS_TASK_PT_REGS", f"-DNR_connect={_CONNECT_NUMBERS[platform.machine()]}"]
     return flags

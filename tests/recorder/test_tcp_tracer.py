@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import pytest
 
-from recorder.bpf_call import possible_cpus
 from recorder.btf import Btf
 from recorder.errors import RecorderError
 from recorder.tracers import all_tracers
@@ -104,7 +103,7 @@ def test_the_arguments_of_connect_are_noted_at_its_entry_only_where_they_cannot_
     monkeypatch.setattr(platform, "machine", lambda: machine)
     btf = kernel(**TCP, **known)
     tcp = all_tracers()["tcp"]
-    assert tcp.flags(btf) == ["-DSOCK_DONE=5", "-DSYN_DATA_BYTE=1916", "-DSYN_DATA_BIT=3", f"-DPOSSIBLE_CPUS={possible_cpus()}", *flags]
+    assert tcp.flags(btf) == ["-DSOCK_DONE=5", "-DSYN_DATA_BYTE=1916", "-DSYN_DATA_BIT=3", *flags]
     wanted = {probe.hook for probe in tcp.probes if probe.when(btf)}
     assert ("syscalls:sys_enter_connect" in wanted) is not bool(flags)
     assert {"inet_sock_set_state", "syscalls:sys_exit_connect"} <= wanted
