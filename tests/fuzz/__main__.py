@@ -12,9 +12,11 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.fuzz.target import CORPUS, FOLDER, LONGEST_S, load, names
 from tests.support import REPO
@@ -22,6 +24,7 @@ from tests.support import REPO
 FOUND = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bpftape" / "fuzz"
 RESULTS = FOLDER / "RESULTS.md"
 LIMIT_MIB = 3_072
+MEMORY = Path("/dev/shm")
 INTERRUPTED = 72
 """What libFuzzer returns when SIGINT ends a run: what it did until then counts."""
 KEPT_BYTES = 600
@@ -52,6 +55,20 @@ def _words(name: str, folder: Path) -> list[str]:
     return [f"-dict={path}"] if load(name).words else []
 
 
+def _command(name: str) -> Path:
+    """Return a program that fuzzes a target: libFuzzer starts its first word again for a merge."""
+    command = FOUND / name / "again"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.fuzz.long {name} "$@"\n')
+    command.chmod(0o700)
+    return command
+
+
+def _run(words: list[str], **settings: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run a fuzzer, which libFuzzer ends without clearing up. Its files are in memory where they can be, since disks take their time."""
+    with tempfile.TemporaryDirectory(prefix="bpftape-fuzz-", dir=MEMORY if MEMORY.is_dir() else None) as scratch:
+        return subprocess.run(words, cwd=REPO, env={**os.environ, "TMPDIR": scratch, "FUZZ_COMMAND": words[0]}, **settings)
+
+
 def fuzz(name: str, runs: int, seed: int) -> Outcome:
     """Run a target in a process of its own, since what crashes it may take the process along."""
     target, folder = load(name), FOUND / name
@@ -64,9 +81,7 @@ def fuzz(name: str, runs: int, seed: int) -> Outcome:
     words = [f"-{option}={value}" for option, value in options.items()] + [*_words(name, folder), f"-artifact_prefix={folder}/"]
     folders = [str(folder / "inputs"), str(CORPUS / name), str(folder / "seeds")]
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.long", name, *words, *folders], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
+    done = _run([str(_command(name)), *words, *folders], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     text = done.stdout.decode(errors="replace")
     counts = re.findall(r"^#(\d+)\s+\S+.*", text, re.MULTILINE)
     branches = re.findall(r"ft: (\d+)", text)
@@ -82,11 +97,7 @@ def keep(name: str) -> None:
     target = CORPUS / name
     sizes = [f"-max_len={KEPT_BYTES}", "-merge=1", f"-timeout={LONGEST_S}", f"-rss_limit_mb={LIMIT_MIB}"]
     folders = [str(target), str(FOUND / name / "inputs")]
-    command = FOUND / name / "again"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.fuzz.long {name} "$@"\n')
-    command.chmod(0o700)
-    environment = {**os.environ, "FUZZ_COMMAND": str(command)}
-    subprocess.run([str(command), *sizes, *folders], cwd=REPO, env=environment, stderr=subprocess.DEVNULL, check=True)
+    _run([str(_command(name)), *sizes, *folders], stderr=subprocess.DEVNULL, check=True)
 
 
 def note(name: str, outcome: Outcome) -> None:

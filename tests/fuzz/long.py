@@ -28,7 +28,6 @@ def mutated(data: bytes, max_size: int, seed: int) -> bytes:
 if __name__ == "__main__":
     # As for the commands, which bound what they take: what claims more memory than there is ends with an error, and not with the machine.
     resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_BYTES, LIMIT_BYTES))
-    # libFuzzer starts what is its first word again for a merge.
     atheris.Setup(
         [os.environ.get("FUZZ_COMMAND", sys.argv[1]), *sys.argv[2:]],
         lambda data: attempt(TARGET, data),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import random
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ CORPUS = FOLDER / "corpus"
 
 LONGEST_S = 10
 """An input that takes longer is one that hangs."""
+
+_scratch: list[tempfile.TemporaryDirectory[str]] = []
 
 Mutate = Callable[[bytes, random.Random], bytes]
 
@@ -37,6 +40,12 @@ class Target:
     mutate: Mutate | None = None
     examples: int = 120
     longest: int = 4_096
+
+
+def scratch() -> Path:
+    """Return a folder for a target's files, gone at the end."""
+    _scratch.append(tempfile.TemporaryDirectory(prefix="bpftape-fuzz-"))
+    return Path(_scratch[-1].name)
 
 
 def names() -> list[str]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from recorder.cache import Entry
 from tests.fuzz.odd_json import mutate_json
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, scratch
 from tests.recorder.test_compiled import COMPILED
 
-PATH = Path(tempfile.mkdtemp(prefix="bpftape-fuzz-")) / "entry.json"
+PATH = scratch() / "entry.json"
 
 
 def run(data: bytes) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,10 @@ from recorder.recover import recover
 from recorder.schema import MANIFEST, TABLES, Type, arrow_schema
 from recorder.schema.parquet import file_metadata
 from tests.fuzz.odd_json import mutate_json
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, scratch
 from tests.rows import RECORDING_ID, read_rows, write_recording
 
-PLACE = Path(tempfile.mkdtemp(prefix="bpftape-fuzz-"))
+PLACE = scratch()
 NAMES = ("recording", "clock", "coverage")
 # What belongs to no recorder's own tables is there to be counted.
 ROWS = {name: read_rows()[name] for name in (*NAMES, "exec")}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from analyzer.share.key import read_key
 from analyzer.share.pseudonyms import Pseudonyms
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, scratch
 
-PATH = Path(tempfile.mkdtemp(prefix="bpftape-fuzz-")) / "key"
+PATH = scratch() / "key"
 PATH.touch(mode=0o600)
 
 

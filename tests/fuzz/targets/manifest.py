@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 
 from analyzer import merged
 from analyzer.errors import AnalyzerError
 from analyzer.recording import has_changed, open_parts, open_recording
 from recorder.schema import MANIFEST
 from tests.fuzz.odd_json import mutate_lines
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, scratch
 from tests.rows import read_rows, write_recording
 
-PLACE = Path(tempfile.mkdtemp(prefix="bpftape-fuzz-"))
+PLACE = scratch()
 ROWS = {name: rows for name, rows in read_rows().items() if name in ("exec", "recording", "coverage")}
 FOLDER = write_recording(PLACE / "fuzzed.bpftape", ROWS)
 SOUND = (FOLDER / MANIFEST).read_bytes()

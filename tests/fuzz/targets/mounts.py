@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from recorder.mounts import mounts
 from recorder.namespaces import _mounted
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, scratch
 
-FOLDER = Path(tempfile.mkdtemp(prefix="bpftape-fuzz-"))
+FOLDER = scratch()
 
 
 def run(data: bytes) -> None:

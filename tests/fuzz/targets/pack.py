@@ -6,18 +6,16 @@ import itertools
 import random
 import shutil
 import struct
-import tempfile
 import zipfile
-from pathlib import Path
 
 from analyzer.pack_files import PackedFiles
 from analyzer.packing import pack, unpack
 from analyzer.recording import open_recording, open_store
 from recorder.schema import MANIFEST
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, scratch
 from tests.rows import read_rows, write_recording
 
-PLACE = Path(tempfile.mkdtemp(prefix="bpftape-fuzz-"))
+PLACE = scratch()
 PATH = PLACE / "fuzzed.bpftape.zip"
 NUMBERS = itertools.count()
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from analyzer.share import policy
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, scratch
 
-PATH = Path(tempfile.mkdtemp(prefix="bpftape-fuzz-")) / "own.toml"
+PATH = scratch() / "own.toml"
 
 
 def run(data: bytes) -> None:

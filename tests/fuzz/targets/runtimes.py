@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-import tempfile
-from pathlib import Path
 
 from recorder.identity import Identity
 from recorder.runtimes import Runtimes
 from tests.fuzz.odd_json import mutate_json
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, scratch
 from tests.recorder.test_runtimes import CONTAINERD, DOCKER, STORAGE, A, B, crio, docker_config, podman, stored
 
-ROOT = Path(tempfile.mkdtemp(prefix="bpftape-fuzz-"))
+ROOT = scratch()
 FILES = (
     ("docker", DOCKER.format(A)),
     ("podman", STORAGE),

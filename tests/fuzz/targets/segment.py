@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 from analyzer.errors import AnalyzerError
 from analyzer.manifest import Segment
@@ -14,14 +12,14 @@ from analyzer.recording import check_size, open_recording
 from analyzer.sandbox import Sandbox
 from recorder.schema import MANIFEST, TABLES
 from tests.fuzz.footer import mutate_parquet
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, scratch
 from tests.rows import read_rows, write_recording
 
 # One sandbox for all inputs, since opening one takes longer than all that is tested here. Each input gets another file than the ones before it, or
 # DuckDB would know that one's footer.
 FILES = 64
 KINDS = ("exec", "coverage", "tcp_connect", "recording")
-FOLDER = write_recording(Path(tempfile.mkdtemp(prefix="bpftape-fuzz-")) / "fuzzed.bpftape", {kind: read_rows()[kind] for kind in KINDS})
+FOLDER = write_recording(scratch() / "fuzzed.bpftape", {kind: read_rows()[kind] for kind in KINDS})
 SOUND = open_recording(FOLDER)
 ROWS = {kind: SOUND.tables[kind][0].rows for kind in KINDS}
 SLOTS = {kind: [Segment(kind, FOLDER / kind / f"{number:06}.parquet", ROWS[kind], 0) for number in range(FILES)] for kind in KINDS}

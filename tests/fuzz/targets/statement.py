@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import tempfile
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -17,10 +15,10 @@ from analyzer.prompt.split import split
 from analyzer.recording import open_recording
 from analyzer.sandbox import Sandbox
 from tests.analyzer.test_hostile_sql import REFUSED
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, scratch
 from tests.rows import read_rows, write_recording
 
-FOLDER = write_recording(Path(tempfile.mkdtemp(prefix="bpftape-fuzz-")) / "fuzzed.bpftape", read_rows())
+FOLDER = write_recording(scratch() / "fuzzed.bpftape", read_rows())
 SANDBOX = Sandbox([open_recording(FOLDER)], 10)
 # .run reads files and asks: what it asks is the other half of this target.
 PROMPT = cast("Prompt", SimpleNamespace(sandbox=SANDBOX, ask=lambda *_: None))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import tempfile
-from pathlib import Path
 
 from analyzer.errors import AnalyzerError
 from analyzer.manifest import Segment
@@ -17,11 +15,11 @@ from analyzer.verify import check_all, read_facts
 from recorder.recover import _header, _whole
 from recorder.schema import MANIFEST, TABLES
 from tests.fuzz.footer import mutate_parquet
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, scratch
 from tests.fuzz.targets.segment import KINDS, files, table_of
 from tests.rows import read_rows, write_recording
 
-FOLDER = write_recording(Path(tempfile.mkdtemp(prefix="bpftape-fuzz-")) / "fuzzed.bpftape", {kind: read_rows()[kind] for kind in KINDS})
+FOLDER = write_recording(scratch() / "fuzzed.bpftape", {kind: read_rows()[kind] for kind in KINDS})
 OPENED = open_recording(FOLDER)
 SOUND = {kind: segments[0] for kind, segments in OPENED.tables.items()}
 RECORDING = OPENED.id
