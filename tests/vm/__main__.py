@@ -15,7 +15,7 @@ from rich.table import Table
 from tests.vm.disks import Unmade
 from tests.vm.guests import Guest, chosen
 from tests.vm.machine import Run, run, stopping
-from tests.vm.results import as_json, keep
+from tests.vm.results import as_json, keep, known
 
 AT_ONCE = 2
 SELECTION = ("-v", "--durations=0", "-p", "tests.vm.selection", "tests/kernel")
@@ -52,7 +52,8 @@ def main(words: list[str]) -> int:
     """Run the guests that are named; return the exit code."""
     names, arguments = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
     try:
-        guests = chosen(names)
+        lasted = {name: guest["seconds"] for name, guest in known().items()}
+        guests = sorted(chosen(names), key=lambda guest: -lasted.get(guest.name, 0))  # so that no long one is left alone at the end
     except ValueError as error:
         print(f"vm-test: {error}", file=sys.stderr)
         return 2

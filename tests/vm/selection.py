@@ -65,6 +65,7 @@ LEFT_OUT = {
     "test_privileges.py::test_what_a_missing_capability_costs_*": "what is said before the kernel is asked",
     "test_privileges.py::test_without_the_two_*": "what is said before the kernel is asked",
     "test_recover.py": "the folder's business; what is left in the kernel is the business of test_left_behind.py",
+    "test_stand_ins.py::*where *": "how stand-ins work where the kernel needs none; on the one that does all is as it is",
     "test_tcp_filters.py": "which rows are wanted; that such programs are accepted is shown by test_filters.py and test_container_filters.py",
     "test_tcp_lost.py::test_a_connect_that_is_lost_*": "the same counters as for the test before it",
     "test_tcp_lost.py::test_room_that_is_free_again_*": "the same counters as for the test before it",
