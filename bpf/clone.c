@@ -36,7 +36,8 @@ static __always_inline int at_new_task(struct bpf_raw_tracepoint_args *ctx, bool
 	struct table_counters *counters = clone_counters.lookup(&zero);
 	struct clone_event *event;
 
-	count_stand_in(counters, stands_in);
+	if (stands_in)
+		count_stand_in(counters);
 	if (!counters || !wanted(task))
 		return 0;
 	event = clone_ring.ringbuf_reserve(sizeof(*event));
@@ -52,7 +53,7 @@ static __always_inline int at_new_task(struct bpf_raw_tracepoint_args *ctx, bool
 	return 0;
 }
 
-PROGRAMS(on_task_newtask, stand_in_task_newtask, at_new_task, NEW_TASK)
+RAW_PROGRAMS(on_task_newtask, stand_in_task_newtask, at_new_task, NEW_TASK)
 
 #define FILENAME_SIZE 512
 #define ARGV_SIZE 4096
@@ -98,7 +99,8 @@ static __always_inline int at_exec(struct bpf_raw_tracepoint_args *ctx, bool sta
 	struct exec_event *event;
 	int size;
 
-	count_stand_in(counters, stands_in);
+	if (stands_in)
+		count_stand_in(counters);
 	if (!counters || !wanted(task))
 		return 0;
 	event = exec_ring.ringbuf_reserve(sizeof(*event));
@@ -112,7 +114,7 @@ static __always_inline int at_exec(struct bpf_raw_tracepoint_args *ctx, bool sta
 	return 0;
 }
 
-PROGRAMS(on_sched_process_exec, stand_in_sched_process_exec, at_exec, EXEC)
+RAW_PROGRAMS(on_sched_process_exec, stand_in_sched_process_exec, at_exec, EXEC)
 
 struct exit_event {
 	EVENT_COMMON
@@ -153,7 +155,8 @@ static __always_inline int at_exit(struct bpf_raw_tracepoint_args *ctx, bool sta
 	struct table_counters *counters = exit_counters.lookup(&zero);
 	struct exit_event *event;
 
-	count_stand_in(counters, stands_in);
+	if (stands_in)
+		count_stand_in(counters);
 #ifdef EXIT_HAS_GROUP_DEAD
 	if (!(ctx->args[1] & 1))
 		return 0;
@@ -174,7 +177,7 @@ static __always_inline int at_exit(struct bpf_raw_tracepoint_args *ctx, bool sta
 	return 0;
 }
 
-PROGRAMS(on_sched_process_exit, stand_in_sched_process_exit, at_exit, EXIT)
+RAW_PROGRAMS(on_sched_process_exit, stand_in_sched_process_exit, at_exit, EXIT)
 
 struct process_event {
 	EVENT_COMMON

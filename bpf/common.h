@@ -167,33 +167,37 @@ static __always_inline bool take_note(u64 about, u64 what)
 #endif
 
 /*
- * The programs of a raw tracepoint whose event is of its first argument: `function` and, where tasks may give way in it, its stand-in. `work` does
- * what is to be done, and is told whether for another one (count_stand_in); `what` tells the hooks of a file apart.
+ * The programs of a hook: `function` and, where tasks may give way in it, its stand-in. `work` does what is to be done, and is told whether for another
+ * one (count_stand_in). `about` is the kernel's object that an event is of, which is of no other one of the same kind at that time, and `what` is the kind.
  */
 #ifdef GIVES_WAY
-#define PROGRAMS(function, stand_in, work, what)                                                                       \
-	int function(struct bpf_raw_tracepoint_args *ctx)                                                              \
+#define PROGRAMS(context, function, stand_in, work, about, what)                                                       \
+	int function(context *ctx)                                                                                     \
 	{                                                                                                              \
-		leave_note(ctx->args[0], what);                                                                        \
+		leave_note(about, what);                                                                               \
 		return work(ctx, false);                                                                               \
 	}                                                                                                              \
-	int stand_in(struct bpf_raw_tracepoint_args *ctx)                                                              \
+	int stand_in(context *ctx)                                                                                     \
 	{                                                                                                              \
-		return take_note(ctx->args[0], what) ? 0 : work(ctx, true);                                            \
+		return take_note(about, what) ? 0 : work(ctx, true);                                                   \
 	}
 #else
-#define PROGRAMS(function, stand_in, work, what)                                                                       \
-	int function(struct bpf_raw_tracepoint_args *ctx)                                                              \
+#define PROGRAMS(context, function, stand_in, work, about, what)                                                       \
+	int function(context *ctx)                                                                                     \
 	{                                                                                                              \
 		return work(ctx, false);                                                                               \
 	}
 #endif
 
-static __always_inline void count_stand_in(struct table_counters *counters, bool stands_in)
+static __always_inline void count_stand_in(struct table_counters *counters)
 {
-	if (stands_in && counters)
+	if (counters)
 		__sync_fetch_and_add(&counters->stood_in, 1);
 }
+
+/* Those of a raw tracepoint whose event is of its first argument. */
+#define RAW_PROGRAMS(function, stand_in, work, what)                                                                   \
+	PROGRAMS(struct bpf_raw_tracepoint_args, function, stand_in, work, ctx->args[0], what)
 
 enum { NEW_TASK = 1, EXEC, EXIT, FREE };
 

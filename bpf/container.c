@@ -172,14 +172,14 @@ static __always_inline int at_event(struct bpf_raw_tracepoint_args *ctx, bool st
 	u32 zero = 0;
 
 	if (stands_in)
-		count_stand_in(container_counters.lookup(&zero), stands_in);
+		count_stand_in(container_counters.lookup(&zero));
 	return look_at((struct task_struct *)ctx->args[0], 0);
 }
 
 /* Some for each hook: the kernel counts runs, and those that it leaves out, by program. */
-PROGRAMS(container_newtask, stand_in_container_newtask, at_event, NEW_TASK)
-PROGRAMS(container_exec, stand_in_container_exec, at_event, EXEC)
-PROGRAMS(container_exit, stand_in_container_exit, at_event, EXIT)
+RAW_PROGRAMS(container_newtask, stand_in_container_newtask, at_event, NEW_TASK)
+RAW_PROGRAMS(container_exec, stand_in_container_exec, at_event, EXEC)
+RAW_PROGRAMS(container_exit, stand_in_container_exit, at_event, EXIT)
 
 BPF_ITER(task)
 {

@@ -18,7 +18,8 @@ static __always_inline int at_new_task(struct bpf_raw_tracepoint_args *ctx, bool
 	u64 start_ns = READ(leader, start_boottime);
 	struct table_counters *counters = followed_counters.lookup(&zero);
 
-	count_stand_in(counters, stands_in);
+	if (stands_in)
+		count_stand_in(counters);
 	if (!counters || child_tgid == parent_tgid || !followed.lookup(&parent_tgid))
 		return 0;
 	if (followed.update(&child_tgid, &start_ns))
@@ -26,7 +27,7 @@ static __always_inline int at_new_task(struct bpf_raw_tracepoint_args *ctx, bool
 	return 0;
 }
 
-PROGRAMS(follow_newtask, stand_in_follow_newtask, at_new_task, NEW_TASK)
+RAW_PROGRAMS(follow_newtask, stand_in_follow_newtask, at_new_task, NEW_TASK)
 
 /* Not at exit: the rows of the exit itself are still wanted, and programs on one hook run in no order to rely on. */
 static __always_inline int at_free(struct bpf_raw_tracepoint_args *ctx, bool stands_in)
@@ -43,5 +44,5 @@ static __always_inline int at_free(struct bpf_raw_tracepoint_args *ctx, bool sta
 	return 0;
 }
 
-PROGRAMS(follow_free, stand_in_follow_free, at_free, FREE)
+RAW_PROGRAMS(follow_free, stand_in_follow_free, at_free, FREE)
 #endif

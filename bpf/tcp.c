@@ -820,11 +820,13 @@ static __always_inline int connect_returned(struct connect_call *call, u32 error
 	return error && !was_told(error) ? connect_refused_at_once(sk, is_mptcp, call, error) : 0;
 }
 
-int on_sys_exit_connect(struct syscall_exit *ctx)
+static __always_inline int connect_exits(struct syscall_exit *ctx, bool stands_in)
 {
 	struct connect_call call = {};
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0;
 
+	if (stands_in)
+		count_stand_in(tcp_connect_counters.lookup(&zero));
 	if (ctx->ret == 0) {
 		if (told_processes.lookup(&tgid) && read_connect_call(&call) && takes_back(&call))
 			connect_returned(&call, 0);
@@ -839,7 +841,9 @@ int on_sys_exit_connect(struct syscall_exit *ctx)
 	return 0;
 }
 
-int on_sys_exit_accept(struct syscall_exit *ctx)
+PROGRAMS(struct syscall_exit, on_sys_exit_connect, stand_in_sys_exit_connect, connect_exits, bpf_get_current_task(), ctx->nr)
+
+static __always_inline int accept_exits(struct syscall_exit *ctx, bool stands_in)
 {
 	struct task_struct *task = CURRENT_TASK();
 	struct connection accepted = {}, *connection;
@@ -852,6 +856,8 @@ int on_sys_exit_accept(struct syscall_exit *ctx)
 	u32 zero = 0;
 	u64 key;
 
+	if (stands_in)
+		count_stand_in(tcp_accept_counters.lookup(&zero));
 	if (ctx->ret < 0 || !wanted(task))
 		return 0;
 	file = task_file(task, ctx->ret);
@@ -892,6 +898,8 @@ int on_sys_exit_accept(struct syscall_exit *ctx)
 	tcp_accept_ring.ringbuf_submit(event, count_event(counters, RING_PAGES_tcp_accept, sizeof(*event)));
 	return 0;
 }
+
+PROGRAMS(struct syscall_exit, on_sys_exit_accept, stand_in_sys_exit_accept, accept_exits, bpf_get_current_task(), ctx->nr)
 
 /* Write down a socket that was there before, once, and keep it until it ends; return what an iterator's program returns. */
 static __always_inline int add_socket(struct sock *sk, struct task_struct *task)

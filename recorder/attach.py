@@ -200,7 +200,7 @@ def _add_tracer(attached: Attached, name: str, compilation: Compilation, btf: Bt
         dtype = record_dtype(program.record_layout(table))
         ring = _ring(program, table, ring_bytes(tracer, table, options), dtype.itemsize - HEADER_BYTES)
         stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
-        left_out = [probe.function for probe in probes if table in probe.tables and probe.misses_count]
+        left_out = {probe.function for probe in probes if table in probe.tables and probe.misses_count}
         covered.append(Covered(stream, partial(program.counters, table, left_out), attached=False, urgent=table in tracer.urgent))
     attached.make_room = partial(attached.empty, covered)
     whole = _try_probes(attached, name, probes, partial(_attach_probe, attached, program, btf), options.required)
@@ -217,7 +217,7 @@ def _add_filters(attached: Attached, compilation: Compilation, btf: Btf, options
         program.put(table, key, 1)
     if options.filters.followed:
         attached.follow = partial(program.put, "followed", leaf=1)
-        attached.unfollowed = lambda: program.counters("followed", [FOLLOW_PROBES[0].function])[1]
+        attached.unfollowed = lambda: program.counters("followed", {FOLLOW_PROBES[0].function})[1]
         probes = [probe for probe in FOLLOW_PROBES if probe.when(btf)]
         _try_probes(attached, FILTERS, probes, partial(_attach_probe, attached, program, btf), required=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Set
 
 from recorder import bpf_call, perf_event
 from recorder.btf import Btf
@@ -144,7 +144,7 @@ class BpfProgram:
         """Return how the C struct lies in memory which is submitted to the ring of ``table``."""
         return self._compiled.records[table]
 
-    def counters(self, table: str, left_out: Sequence[str] = ()) -> tuple[int, int]:
+    def counters(self, table: str, left_out: Set[str] = frozenset()) -> tuple[int, int]:
         """Return (events, lost) of ``table`` since it was loaded, summed over the CPUs.
 
         A run of the functions ``left_out`` that the kernel left out, and that no stand-in made up for, may have been an event: it counts as lost.

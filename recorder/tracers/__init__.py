@@ -49,7 +49,7 @@ class Probe:
 
 
 def gives_way(btf: Btf) -> bool:
-    """Say whether a task may have to give way in the middle of a raw tracepoint's program (Linux 7.0).
+    """Say whether a task may have to give way in the middle of a raw tracepoint's program (Linux 7.0), or of one at a system call's exit (7.2).
 
     Tracepoints are guarded by SRCU then, and not by switching preemption off. The guard's type is in the kernel only since they are.
     """
@@ -57,7 +57,7 @@ def gives_way(btf: Btf) -> bool:
 
 
 def with_stand_in(probe: Probe) -> tuple[Probe, Probe]:
-    """Return ``probe``, a raw tracepoint, and what stands in for it where tasks give way: two of the PROGRAMS of bpf/common.h."""
+    """Return ``probe``, and what stands in for it where tasks give way: its function and that one's stand-in are the PROGRAMS of bpf/common.h."""
     function = f"stand_in_{probe.function.removeprefix('on_')}"
     return probe, replace(probe, function=function, when=gives_way, misses_count=False, is_stand_in=True)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from recorder.errors import Exit, RecorderError
-from recorder.tracers import Probe, Tracer
+from recorder.tracers import Probe, Tracer, with_stand_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,9 +89,9 @@ TRACER = Tracer(
         Probe("raw_tracepoint", "inet_sock_set_state", "on_inet_sock_set_state", _TABLES, misses_count=False),
         Probe("raw_tracepoint", "inet_sock_set_state", "stand_in_inet_sock_set_state", _TABLES, misses_count=False, is_stand_in=True),
         Probe("tracepoint", "syscalls:sys_enter_connect", "on_sys_enter_connect", ("tcp_connect",), when=lambda btf: not has_task_pt_regs(btf)),
-        Probe("tracepoint", "syscalls:sys_exit_connect", "on_sys_exit_connect", ("tcp_connect",)),
-        Probe("tracepoint", "syscalls:sys_exit_accept", "on_sys_exit_accept", ("tcp_accept",)),
-        Probe("tracepoint", "syscalls:sys_exit_accept4", "on_sys_exit_accept", ("tcp_accept",)),
+        *with_stand_in(Probe("tracepoint", "syscalls:sys_exit_connect", "on_sys_exit_connect", ("tcp_connect",))),
+        *with_stand_in(Probe("tracepoint", "syscalls:sys_exit_accept", "on_sys_exit_accept", ("tcp_accept",))),
+        *with_stand_in(Probe("tracepoint", "syscalls:sys_exit_accept4", "on_sys_exit_accept", ("tcp_accept",))),
         Probe("iterator", "task_file", "bpf_iter__task_file", ("tcp_socket",)),
         Probe("iterator", "tcp", "bpf_iter__tcp", ("tcp_socket",), in_each_net_ns=True),
         Probe("map_iterator", "sockets", "bpf_iter__bpf_map_elem", ("tcp_connect",)),

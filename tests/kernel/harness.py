@@ -309,6 +309,10 @@ def kernel_knows(name: str) -> bool:
         return False
 
 
+GIVES_WAY = kernel_knows("class_srcu_fast_notrace_t")
+"""Whether a task may have to give way in the middle of a program (Linux 7.0), which the kernel then leaves out for others on that CPU."""
+
+
 @cache
 def true_path() -> str:
     """Return the path of a program that ends at once with 0."""

@@ -10,7 +10,7 @@ from errno import EACCES, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENE
 
 import pytest
 
-from tests.kernel.harness import PROGRAMS, Recording, Row, kernel_knows, launched, recorder
+from tests.kernel.harness import GIVES_WAY, PROGRAMS, Recording, Row, kernel_knows, launched, recorder
 from tests.kernel.net import Namespace, Program, add_cable, assert_complete, assert_told, namespace, of, only, tcp_program, told
 
 # Where to, which port, and what connect(2) says to that. Ports tell the cases apart, and some of them have a fate (programs/attempts.py).
@@ -69,8 +69,9 @@ def without_ports(place: Namespace) -> list[Row]:
     return tried
 
 
-# How the arguments of connect(2) are read; there is one way only where the kernel keeps registers from programs (before 5.15).
-WAYS = (*(["registers"] if kernel_knows("BPF_FUNC_task_pt_regs") else []), "sys_enter_connect")
+# How the arguments of connect(2) are read. There is one way only where the kernel keeps registers from programs (before 5.15), and where it may
+# leave out the program at the call's entry, which is for such kernels.
+WAYS = (*(["registers"] if kernel_knows("BPF_FUNC_task_pt_regs") else []), *([] if GIVES_WAY else ["sys_enter_connect"]))
 OLD_KERNEL = (sys.executable, "-P", str(PROGRAMS / "old_kernel.py"))
 
 

@@ -11,7 +11,8 @@ from recorder.cli import main
 from recorder.compilations import FOLLOW_PROBES
 from recorder.tracers import all_tracers
 
-typedef, attach_raw_tracepoint, attach_typed = Btf.typedef, BpfProgram.attach_raw_tracepoint, BpfProgram.attach_typed
+typedef, attach_typed = Btf.typedef, BpfProgram.attach_typed
+attach_raw_tracepoint, attach_tracepoint = BpfProgram.attach_raw_tracepoint, BpfProgram.attach_tracepoint
 Btf.typedef = lambda self, name: 1 if name == "class_srcu_fast_notrace_t" else typedef(self, name)  # type: ignore[method-assign]
 del sys.argv[0]
 if sys.argv[0] == "--left-out":
@@ -24,5 +25,8 @@ if sys.argv[0] == "--left-out":
     )
     BpfProgram.attach_raw_tracepoint = (  # type: ignore[method-assign]
         lambda self, hook, function: 0 if function in left_out else attach_raw_tracepoint(self, hook, function)
+    )
+    BpfProgram.attach_tracepoint = (  # type: ignore[method-assign]
+        lambda self, hook, function: 0 if function in left_out else attach_tracepoint(self, hook, function)
     )
 main()
