@@ -200,7 +200,7 @@ def _add_tracer(attached: Attached, name: str, compilation: Compilation, btf: Bt
         dtype = record_dtype(program.record_layout(table))
         ring = _ring(program, table, ring_bytes(tracer, table, options), dtype.itemsize - HEADER_BYTES)
         stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
-        left_out = {probe.function for probe in probes if table in probe.tables and probe.misses_count}
+        left_out = {probe.function for probe in probes if probe.may_lose(table)}
         covered.append(Covered(stream, partial(program.counters, table, left_out), attached=False, urgent=table in tracer.urgent))
     attached.make_room = partial(attached.empty, covered)
     whole = _try_probes(attached, name, probes, partial(_attach_probe, attached, program, btf), options.required)

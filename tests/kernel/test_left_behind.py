@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recorder.btf import Btf
+from recorder.compilations import FOLLOW_PROBES
 from recorder.tracers import all_tracers
 from tests.kernel.bpf_ids import exists, held
 from tests.kernel.harness import Recording, Spawner, eventually, recorder, true_path
@@ -35,7 +36,7 @@ def test_no_program_map_or_link_stays_in_the_kernel(tmp_path: Path, number: sign
         os.close(read)
         objects = held(running.pid)
         assert {kind for kind, _ in objects} >= {"prog_id", "map_id"}
-        assert len([kind for kind, _ in objects if kind == "prog_id"]) == len(functions) + 2
+        assert len([kind for kind, _ in objects if kind == "prog_id"]) == len(functions) + len([probe for probe in FOLLOW_PROBES if probe.when(btf)])
         # What tracepoints are attached by is no object of BPF: it holds its program, which would stay with it.
         assert perf_events(running.pid) >= 3
         assert all(exists(*item) for item in objects)
