@@ -68,7 +68,7 @@ def test_zeros_are_values_of_a_process_that_is_known(table: str) -> None:
 
 
 class Kernel:
-    """Stands for a kernel's BTF: the enumerators that it has."""
+    """Stands for a kernel's BTF: the enumerators and typedefs that it has."""
 
     def __init__(self, **known: int) -> None:
         self._known = known
@@ -78,6 +78,9 @@ class Kernel:
 
     def bit(self, struct: str, member: str) -> int | None:
         return self._known.get(f"{struct}__{member}")
+
+    def typedef(self, name: str) -> int | None:
+        return self._known.get(name)
 
 
 def kernel(**known: int) -> Btf:
@@ -113,3 +116,18 @@ def test_the_arguments_of_connect_are_noted_at_its_entry_only_where_they_cannot_
 def test_a_kernel_whose_sockets_are_not_known_is_refused(missing: str) -> None:
     with pytest.raises(RecorderError, match="not as the tracer knows them"):
         tracer._flags(kernel(**{name: value for name, value in TCP.items() if name != missing}))
+
+
+def test_all_hooks_of_events_have_a_stand_in_where_tasks_give_way_and_the_one_that_soft_interrupts_come_to_has_one_everywhere() -> None:
+    probes = [probe for tracer in all_tracers().values() for probe in tracer.probes]
+    of_events = {probe.hook for probe in probes if "iterator" not in probe.kind} - {"syscalls:sys_enter_connect"}
+    for btf, hooks in ((kernel(**TCP), {"inet_sock_set_state"}), (kernel(**TCP, class_srcu_fast_notrace_t=9), of_events)):
+        wanted = [probe for probe in probes if probe.when(btf)]
+        assert {probe.hook for probe in wanted if probe.is_stand_in} == hooks
+        assert len({(str(probe), probe.tables) for probe in wanted}) == len(wanted)
+
+
+def test_a_connect_whose_begin_was_left_out_counts_as_lost_where_that_can_be() -> None:
+    for btf, tables in ((kernel(**TCP), set()), (kernel(**TCP, class_srcu_fast_notrace_t=9), {"tcp_connect"})):
+        (stand_in,) = (probe for probe in all_tracers()["tcp"].probes if probe.function == "stand_in_inet_sock_set_state" and probe.when(btf))
+        assert {table for table in stand_in.tables if stand_in.may_lose(table)} == tables
