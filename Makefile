@@ -39,9 +39,10 @@ vm-test: setup ## run tests of the kernel on stock kernels in virtual machines (
 	@packaging/system-packages.sh vm-test
 	@.venv/bin/python -m tests.vm $(KERNEL) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
-witness: setup ## hold 100,000 events of a recording against what strace and perf saw of them (as root)
+witness: setup ## hold 100,000 events of a recording against what strace and perf saw of them (as root; KERNEL=6.1: in a virtual machine)
 	@[ "$$(id -u)" = 0 ] || { echo "witness needs root. Type: sudo make witness" >&2; exit 77; }
-	.venv/bin/python -m pytest -o faulthandler_timeout=1800 tests/kernel/witness/full.py $(PYTEST_ARGS)
+	$(if $(KERNEL),@packaging/system-packages.sh vm-test)
+	.venv/bin/python -m $(if $(KERNEL),tests.vm $(KERNEL) -- -v,pytest -o faulthandler_timeout=1800) tests/kernel/witness/full.py $(PYTEST_ARGS)
 
 lint: setup ## check style and types
 	.venv/bin/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from rich.console import Console
 from rich.table import Table
 
+from tests.kernel.witness import results as witness
 from tests.vm.disks import Unmade
 from tests.vm.guests import Guest, chosen
 from tests.vm.machine import Run, run, stopping
@@ -36,6 +38,9 @@ def _run(guest: Guest, arguments: list[str]) -> Run:
     if one.outcomes and not os.environ.get("CI"):
         with _keeping:
             keep(guest.name, as_json(one.release, guest.land, one.seconds, one.outcomes), is_all=not (arguments or one.why))
+            for outcome in one.outcomes:
+                if witness.PROPERTY in outcome.said:
+                    witness.keep(*json.loads(outcome.said[witness.PROPERTY]))
     return one
 
 

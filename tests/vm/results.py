@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from junitparser import JUnitXml, TestCase
+from junitparser import JUnitXml, Properties, TestCase
 
 from tests.support import REPO
 from tests.vm.guests import GUESTS, PODMAN
@@ -27,11 +27,14 @@ class Outcome:
     name: str
     passed: bool
     why: str
+    said: dict[str, str] = field(default_factory=dict)
+    """Properties that the test recorded."""
 
 
 def _outcome(case: TestCase) -> Outcome:
     why = "; ".join(str(result.message).splitlines()[0] for result in case.result)
-    return Outcome(str(case.classname).rsplit(".", 1)[-1], str(case.name), not case.result, why)
+    said = {str(each.name): str(each.value) for each in case.child(Properties) or ()}  # type: ignore[no-untyped-call]
+    return Outcome(str(case.classname).rsplit(".", 1)[-1], str(case.name), not case.result, why, said)
 
 
 def read_outcomes(junit: Path) -> list[Outcome]:
@@ -49,9 +52,9 @@ def read_console(text: str) -> list[Outcome]:
 
 
 def as_json(release: str, land: str, seconds: float, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Return what results.json has of one guest: by file, the tests that passed and those that did not."""
+    """Return what results.json has of one guest: by file, its tests that passed and those that did not. Longer runs are no part of it."""
     files: dict[str, dict[str, list[str]]] = {}
-    for outcome in outcomes:
+    for outcome in (outcome for outcome in outcomes if outcome.file.startswith("test_")):
         file = files.setdefault(outcome.file, {"passed": [], "failed": []})
         file["passed" if outcome.passed else "failed"].append(outcome.name)
     tests = {name: {kind: sorted(names) for kind, names in file.items()} for name, file in files.items()}

@@ -146,6 +146,14 @@ def test_the_readme_has_the_table_of_the_last_run_of_each_guest() -> None:
     assert README.read_text() == fresh(README.read_text(), results)
 
 
+def test_what_a_test_says_in_a_guest_comes_out_of_it(tmp_path: Path) -> None:
+    said = '<properties><property name="witness" value="[&quot;6.1&quot;]"/></properties>'
+    (tmp_path / "junit.xml").write_text(GOOD.replace('time="1"/>', f'time="1">{said}</testcase>'))
+    assert [outcome.said for outcome in read_outcomes(tmp_path / "junit.xml")] == [{"witness": '["6.1"]'}]
+    (tmp_path / "junit.xml").write_text(GOOD)
+    assert [outcome.said for outcome in read_outcomes(tmp_path / "junit.xml")] == [{}]
+
+
 def test_the_table_says_how_many_of_a_file_passed_on_which_kernel(tmp_path: Path) -> None:
     (tmp_path / "junit.xml").write_text(JUNIT)
     outcomes = read_outcomes(tmp_path / "junit.xml")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,8 @@ from tests.support import REPO
 RESULTS = Path(__file__).with_name("results.json")
 SECURITY = REPO / "SECURITY.md"
 BEGIN, END = "<!-- witness -->\n", "<!-- /witness -->\n"
+PROPERTY = "witness"
+"""What it is called in pytest's XML, which is all that comes out of a virtual machine."""
 KINDS = ("clone", "exec", "exit", "connect", "accept", "close")
 
 Kept = dict[str, dict[str, Any]]
@@ -29,10 +30,9 @@ def read() -> Kept:
     return kept
 
 
-def keep(name: str, run: Run) -> None:
-    """Keep what came of a run under the witness called ``name``, and tell it."""
-    kept = read()
-    kept.setdefault(platform.release(), {})[name] = {
+def result(name: str, run: Run) -> dict[str, Any]:
+    """Return what is kept of a run under the witness called ``name``."""
+    return {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "version": WITNESSES[name].version(),
         "seen": {kind: run.seen[kind] for kind in KINDS},
@@ -40,6 +40,12 @@ def keep(name: str, run: Run) -> None:
         "followed": _told(run.followed),
         "lost": run.lost,
     }
+
+
+def keep(kernel: str, name: str, result: Mapping[str, Any]) -> None:
+    """Keep the :func:`result` of a run on ``kernel``, and tell it."""
+    kept = read()
+    kept.setdefault(kernel, {})[name] = dict(result)
     RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
     before, after = SECURITY.read_text().split(BEGIN)[0], SECURITY.read_text().split(END)[1]
     SECURITY.write_text(before + BEGIN + table(kept) + END + after)

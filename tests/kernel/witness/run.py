@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.kernel import harness
 from tests.kernel.harness import Recording, launched, recorder
 from tests.kernel.net import Program, namespace, tcp_program
 from tests.kernel.witness import perf, recorded, rules, strace, strace_log
@@ -17,7 +18,7 @@ from tests.kernel.witness.agreement import Agreement, Rule, compare
 from tests.kernel.witness.facts import Ends, Fact, kind
 from tests.kernel.witness.recorded import Recorded
 
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = max(600.0, harness.PATIENCE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
