@@ -41,7 +41,7 @@ for place in /opt/bpftape/lib/python3*/site-packages; do
     echo "import sys; 'recorder.compiler' in sys.orig_argv and __import__('far_compiler')" >"$place/far_compiler.pth"
 done
 
-xargs /opt/bpftape/bin/python -m pytest -o faulthandler_timeout=1500 --junit-xml=/tmp/results/junit.xml -p no:cacheprovider <arguments 2>&1 | cat # no terminal
+xargs /opt/bpftape/bin/python -m pytest -o faulthandler_timeout=1500 -o junit_family=xunit1 --junit-xml=/tmp/results/junit.xml -p no:cacheprovider <arguments 2>&1 | cat # no terminal
 tar -C /tmp/results -cf /dev/vdd .
 sync
 echo "guest: done"
