@@ -92,6 +92,14 @@ def test_what_perf_cannot_see_is_no_more_than_a_connect_that_sent_nothing() -> N
     assert (found.explained["no SYN"], found.extra) == (1, [sent])
 
 
+def test_of_perf_one_end_may_not_be_shown_that_both_recordings_have() -> None:
+    ends: list[Fact] = [Close(ONE, 100, "outbound", End("127.0.0.1", port), THERE) for port in (1, 2)]
+    found = compare([], ends, of_perf(None, ends))
+    assert (found.extra, found.explained["not shown"]) == ([ends[1]], 1)
+    assert compare([], ends[:1], of_perf(None, ends[1:])).extra == ends[:1]
+    assert compare(ends[:1], [], of_perf(None, ends)).missing == ends[:1]
+
+
 def test_what_a_filtered_recording_lacks_is_no_end_of_what_it_says_was_open() -> None:
     nobodys = Close(None, None, "inbound", THERE, HERE)
     for fact, of in ((nobodys, of_perf), (replace(nobodys, process=ONE, tid=100), partial(of_strace, Path(), lost=0))):
@@ -102,6 +110,6 @@ def test_what_a_filtered_recording_lacks_is_no_end_of_what_it_says_was_open() ->
 
 
 def test_no_more_ends_are_excused_than_the_recording_counts_as_lost() -> None:
-    ends = [Close(ONE, 100, "outbound", End("127.0.0.1", port), THERE) for port in range(3)]
+    ends: list[Fact] = [Close(ONE, 100, "outbound", End("127.0.0.1", port), THERE) for port in range(3)]
     found = compare(ends, [], of_strace(Path(), None, 2))
     assert (found.explained["not told"], found.missing) == (2, ends[2:])

@@ -99,6 +99,9 @@ class _Watch:
             return
         ends = _end(fields, "s"), _end(fields, "d")
         attempt = self.attempts.get(sock)
+        if attempt and attempt.is_decided and old == SYN_RECV:  # another socket is there by now; that the first one was closed was not shown
+            del self.attempts[sock]
+            attempt = None
         if attempt and not attempt.is_decided:
             attempt.is_decided = True
             self.tried.add(ends)

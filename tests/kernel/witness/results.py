@@ -91,5 +91,5 @@ def _run(kernel: str, name: str, result: Mapping[str, Any]) -> str:
 def _differences(runs: list[tuple[str, str, Mapping[str, Any]]]) -> Iterator[str]:
     for name, rules in (("strace", of_strace(Path(), None, 0)), ("perf", of_perf(None))):
         for rule in rules:
-            times = [result[part]["explained"][rule.name] for _, witness, result in runs if witness == name for part in ("whole", "followed")]
+            times = [result[part]["explained"].get(rule.name, 0) for _, witness, result in runs if witness == name for part in ("whole", "followed")]
             yield f"| {rule.name} ({name}) | {rule.why} | {' / '.join(f'{count:,}' for count in times)} |"

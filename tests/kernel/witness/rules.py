@@ -122,8 +122,8 @@ def of_strace(folder: Path, unended: Collection[Ends] | None, lost: int) -> tupl
     )
 
 
-def of_perf(unended: Collection[Ends] | None) -> tuple[Rule, ...]:
-    """Return the rules for perf. ``unended`` is given for a filtered recording."""
+def of_perf(unended: Collection[Ends] | None, others: Collection[Fact] = ()) -> tuple[Rule, ...]:
+    """Return the rules for perf. ``unended`` is given for a filtered recording, ``others`` are the facts of the other recording."""
     return (
         Rule(
             "no SYN",
@@ -133,4 +133,12 @@ def of_perf(unended: Collection[Ends] | None) -> tuple[Rule, ...]:
             is_of_one=True,
         ),
         _filtered(unended),
+        Rule(
+            "not shown",
+            "perf has no sample of a change of state, and counts none as lost; two recorders, which share nothing, have both seen it",
+            nothing,
+            lambda fact: fact if isinstance(fact, Close) and fact in others else None,
+            is_of_one=True,
+            most=1,
+        ),
     )

@@ -29,8 +29,8 @@ class Witness:
     """What it says in a file of the process with this id, and of all that came of that."""
     visible: Callable[[Fact], Fact | None]
     """What it can tell of a fact."""
-    rules: Callable[[Path, Collection[Ends] | None, int], tuple[Rule, ...]]
-    """Differences that have to be, as :func:`rules.of_strace` has them."""
+    rules: Callable[[Path, Collection[Ends] | None, int, Collection[Fact]], tuple[Rule, ...]]
+    """Differences that have to be, as :func:`rules.of_strace` and :func:`rules.of_perf` have them."""
 
     def version(self) -> str:
         """Return how the program calls its version."""
@@ -38,8 +38,13 @@ class Witness:
 
 
 WITNESSES = {
-    "strace": Witness(strace_log.COMMAND, lambda path, _: strace.facts(strace_log.read(path)), rules.same, rules.of_strace),
-    "perf": Witness(perf.COMMAND, perf.facts, perf.visible, lambda _, unended, __: rules.of_perf(unended)),
+    "strace": Witness(
+        strace_log.COMMAND,
+        lambda path, _: strace.facts(strace_log.read(path)),
+        rules.same,
+        lambda folder, unended, lost, _: rules.of_strace(folder, unended, lost),
+    ),
+    "perf": Witness(perf.COMMAND, perf.facts, perf.visible, lambda _, unended, __, others: rules.of_perf(unended, others)),
 }
 
 
@@ -83,8 +88,9 @@ def run(names: Sequence[str], folder: Path, workers: int, rounds: int) -> dict[s
 
 
 def _compared(witness: Witness, seen: Sequence[Fact], told: Sequence[Recorded], files: Path, lost: int) -> Run:
+    facts = [[fact for fact in map(witness.visible, each.facts) if fact] for each in told]
     whole, followed = (
-        compare(seen, [fact for fact in map(witness.visible, each.facts) if fact], witness.rules(files, unended, each.lost))
-        for each, unended in zip(told, (None, told[1].unended), strict=True)
+        compare(seen, facts[number], witness.rules(files, unended, told[number].lost, set(facts[1 - number])))
+        for number, unended in enumerate((None, told[1].unended))
     )
     return Run(Counter(map(kind, seen)), whole, followed, lost)
