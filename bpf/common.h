@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * What every tracer shares: the first columns of a row, a table's ring and counters, and the filters.
+ * What every tracer shares: the first columns of a row, a table's ring and counters, programs that stand in for others, and the filters.
  *
  * Before this file comes bpf/kernel_types.h, relocated for the running kernel by recorder/btf.py. The recorder puts both in
  * front of a tracer's own text, since BCC rewrites map accesses in the main file only; the #include there is for readers
@@ -98,28 +98,37 @@ static __always_inline u64 count_event(struct table_counters *counters, u64 ring
  * Stand-ins. The kernel runs no program while it is at work on that CPU already: what a soft interrupt does meanwhile would be lost and, from Linux 7.0
  * on, where a task may have to give way in the middle of a program, what other tasks do. So there are two on such a hook, and for each event the first
  * one leaves a note that the second one, which comes next, takes away. Where there is none the first one was left out, and the second does its work.
- * The second one is short where the first one ran, so two are enough for nearly all; events that neither ran for are counted as lost.
+ * The second one is short where the first one ran, so two are enough for nearly all. A note that nobody took away, since the second one was left out, can
+ * hide no more than an event that the first one was left out of, of the same object: that is counted as left out.
  */
 #ifdef STAND_INS
 #define NOTES 4
-#define MOST_CPUS 512 /* that the verifier lets a program look at */
+/*
+ * That the verifier lets a program look at. Where there are more, a task that gave way and went on from one beyond these to another one may have its event
+ * told twice.
+ */
+#define MOST_CPUS 512
+
+/* Programs of one C file that leave notes: each has places of its own, since another one may come while it gives way. */
+enum { NEW_TASK, EXEC, EXIT, KINDS };
+enum { STATE, CONNECT, ACCEPT };
 
 struct notes {
 	struct {
 		u64 about; /* the kernel's object that the event is of; 0: this place is free */
-		u64 what;
+		u64 what; /* further tells apart events of one object; 0 where there is one at a time */
 	} notes[NOTES];
 	u64 next;
 	u64 _apart[7]; /* no two CPUs write to the same line of a cache */
 };
 
-/* By CPU. POSSIBLE_CPUS comes from the recorder. */
-BPF_ARRAY(notes, struct notes, POSSIBLE_CPUS);
+/* By kind and CPU. POSSIBLE_CPUS comes from the recorder. */
+BPF_ARRAY(notes, struct notes, KINDS * POSSIBLE_CPUS);
 
-static __always_inline void leave_note(u64 about, u64 what)
+static __always_inline void leave_note(u32 kind, u64 about, u64 what)
 {
-	u32 cpu = bpf_get_smp_processor_id();
-	struct notes *own = notes.lookup(&cpu);
+	u32 own_place = kind * POSSIBLE_CPUS + bpf_get_smp_processor_id();
+	struct notes *own = notes.lookup(&own_place);
 
 	if (!own)
 		return;
@@ -137,9 +146,10 @@ static __always_inline void leave_note(u64 about, u64 what)
 	own->next++;
 }
 
-static __always_inline bool take_note_of(u32 cpu, u64 about, u64 what)
+static __always_inline bool take_note_of(u32 kind, u32 cpu, u64 about, u64 what)
 {
-	struct notes *found = notes.lookup(&cpu);
+	u32 its_place = kind * POSSIBLE_CPUS + cpu;
+	struct notes *found = notes.lookup(&its_place);
 
 	if (!found)
 		return false;
@@ -153,13 +163,13 @@ static __always_inline bool take_note_of(u32 cpu, u64 about, u64 what)
 	return false;
 }
 
-static __always_inline bool take_note(u64 about, u64 what)
+static __always_inline bool take_note(u32 kind, u64 about, u64 what)
 {
-	if (take_note_of(bpf_get_smp_processor_id(), about, what))
+	if (take_note_of(kind, bpf_get_smp_processor_id(), about, what))
 		return true;
 	/* A task that gave way may go on elsewhere. With a counter of 32 bits the verifier does not see that the loop ends. */
 	for (u64 cpu = 0; cpu < POSSIBLE_CPUS && cpu < MOST_CPUS; cpu++) {
-		if (take_note_of(cpu, about, what))
+		if (take_note_of(kind, cpu, about, what))
 			return true;
 	}
 	return false;
@@ -167,22 +177,22 @@ static __always_inline bool take_note(u64 about, u64 what)
 #endif
 
 /*
- * The programs of a hook: `function` and, where tasks may give way in it, its stand-in. `work` does what is to be done, and is told whether for another
- * one (count_stand_in). `about` is the kernel's object that an event is of, which is of no other one of the same kind at that time, and `what` is the kind.
+ * The programs of a hook: `function` and, where tasks may give way in it, its stand-in. `work(ctx, stands_in)` does what is to be done; where it is told that
+ * it stands in, it has to call count_stand_in before all else. `about` is the kernel's object that an event is of: no two of one kind are of the same at once.
  */
 #ifdef GIVES_WAY
-#define PROGRAMS(context, function, stand_in, work, about, what)                                                       \
+#define PROGRAMS(context, function, stand_in, work, kind, about)                                                       \
 	int function(context *ctx)                                                                                     \
 	{                                                                                                              \
-		leave_note(about, what);                                                                               \
+		leave_note(kind, about, 0);                                                                            \
 		return work(ctx, false);                                                                               \
 	}                                                                                                              \
 	int stand_in(context *ctx)                                                                                     \
 	{                                                                                                              \
-		return take_note(about, what) ? 0 : work(ctx, true);                                                   \
+		return take_note(kind, about, 0) ? 0 : work(ctx, true);                                                \
 	}
 #else
-#define PROGRAMS(context, function, stand_in, work, about, what)                                                       \
+#define PROGRAMS(context, function, stand_in, work, kind, about)                                                       \
 	int function(context *ctx)                                                                                     \
 	{                                                                                                              \
 		return work(ctx, false);                                                                               \
@@ -196,10 +206,8 @@ static __always_inline void count_stand_in(struct table_counters *counters)
 }
 
 /* Those of a raw tracepoint whose event is of its first argument. */
-#define RAW_PROGRAMS(function, stand_in, work, what)                                                                   \
-	PROGRAMS(struct bpf_raw_tracepoint_args, function, stand_in, work, ctx->args[0], what)
-
-enum { NEW_TASK = 1, EXEC, EXIT, FREE };
+#define RAW_PROGRAMS(function, stand_in, work, kind)                                                                   \
+	PROGRAMS(struct bpf_raw_tracepoint_args, function, stand_in, work, kind, ctx->args[0])
 
 /*
  * The cgroup that a task is accounted to: that of cgroup v2 or, where v2 has only its root (hybrid and v1 hosts), that of

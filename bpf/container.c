@@ -176,7 +176,7 @@ static __always_inline int at_event(struct bpf_raw_tracepoint_args *ctx, bool st
 	return look_at((struct task_struct *)ctx->args[0], 0);
 }
 
-/* Some for each hook: the kernel counts runs, and those that it leaves out, by program. */
+/* Programs of their own for each hook: the kernel counts runs, and those that it leaves out, by program. */
 RAW_PROGRAMS(container_newtask, stand_in_container_newtask, at_event, NEW_TASK)
 RAW_PROGRAMS(container_exec, stand_in_container_exec, at_event, EXEC)
 RAW_PROGRAMS(container_exit, stand_in_container_exit, at_event, EXIT)

@@ -29,8 +29,11 @@ static __always_inline int at_new_task(struct bpf_raw_tracepoint_args *ctx, bool
 
 RAW_PROGRAMS(follow_newtask, stand_in_follow_newtask, at_new_task, NEW_TASK)
 
-/* Not at exit: the rows of the exit itself are still wanted, and programs on one hook run in no order to rely on. */
-static __always_inline int at_free(struct bpf_raw_tracepoint_args *ctx, bool stands_in)
+/*
+ * Not at exit: the rows of the exit itself are still wanted, and programs on one hook run in no order to rely on. It needs no stand-in: the kernel
+ * frees tasks in soft interrupts, where none gives way.
+ */
+int follow_free(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	u32 tgid = READ(task, tgid);
@@ -43,6 +46,4 @@ static __always_inline int at_free(struct bpf_raw_tracepoint_args *ctx, bool sta
 		followed.delete(&tgid);
 	return 0;
 }
-
-RAW_PROGRAMS(follow_free, stand_in_follow_free, at_free, FREE)
 #endif

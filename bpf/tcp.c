@@ -645,13 +645,13 @@ static __always_inline int look_at_state(struct bpf_raw_tracepoint_args *ctx)
 int on_inet_sock_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (is_wanted_state(ctx->args[2]))
-		leave_note(ctx->args[0], ctx->args[2]);
+		leave_note(STATE, ctx->args[0], ctx->args[2]);
 	return look_at_state(ctx);
 }
 
 int stand_in_inet_sock_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
-	if (!is_wanted_state(ctx->args[2]) || take_note(ctx->args[0], ctx->args[2]))
+	if (!is_wanted_state(ctx->args[2]) || take_note(STATE, ctx->args[0], ctx->args[2]))
 		return 0;
 	return look_at_state(ctx);
 }
@@ -841,7 +841,7 @@ static __always_inline int connect_exits(struct syscall_exit *ctx, bool stands_i
 	return 0;
 }
 
-PROGRAMS(struct syscall_exit, on_sys_exit_connect, stand_in_sys_exit_connect, connect_exits, bpf_get_current_task(), ctx->nr)
+PROGRAMS(struct syscall_exit, on_sys_exit_connect, stand_in_sys_exit_connect, connect_exits, CONNECT, bpf_get_current_task())
 
 static __always_inline int accept_exits(struct syscall_exit *ctx, bool stands_in)
 {
@@ -899,7 +899,7 @@ static __always_inline int accept_exits(struct syscall_exit *ctx, bool stands_in
 	return 0;
 }
 
-PROGRAMS(struct syscall_exit, on_sys_exit_accept, stand_in_sys_exit_accept, accept_exits, bpf_get_current_task(), ctx->nr)
+PROGRAMS(struct syscall_exit, on_sys_exit_accept, stand_in_sys_exit_accept, accept_exits, ACCEPT, bpf_get_current_task())
 
 /* Write down a socket that was there before, once, and keep it until it ends; return what an iterator's program returns. */
 static __always_inline int add_socket(struct sock *sk, struct task_struct *task)

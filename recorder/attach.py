@@ -70,7 +70,7 @@ class Attached:
         count = self.unfollowed()
         for probe in self.probes:
             if count and probe["hook"] == str(FOLLOW_PROBES[0]) and probe["tracer"] == FILTERS:
-                probe["reason"] = f"up to {count:,} descendants were not followed: more than {ENTRIES:,} at once, or their clone was not seen"
+                probe["reason"] = f"up to {count:,} descendants were not followed: more than {ENTRIES:,} at once, or unseen clones"
 
     def finally_run(self, probe: Probe, row: dict[str, Any], program: BpfProgram) -> None:
         """Have ``probe`` run before all is detached, and again after it; ``row`` is what the ``probe`` table says of it."""
@@ -200,7 +200,7 @@ def _add_tracer(attached: Attached, name: str, compilation: Compilation, btf: Bt
         dtype = record_dtype(program.record_layout(table))
         ring = _ring(program, table, ring_bytes(tracer, table, options), dtype.itemsize - HEADER_BYTES)
         stream = Stream(name, ring, Decoder(TABLES[table], dtype, offset_ns, functions))
-        left_out = {probe.function for probe in probes if probe.may_lose(table)}
+        left_out = {probe.function for probe in probes if probe.may_lose(table, btf)}
         covered.append(Covered(stream, partial(program.counters, table, left_out), attached=False, urgent=table in tracer.urgent))
     attached.make_room = partial(attached.empty, covered)
     whole = _try_probes(attached, name, probes, partial(_attach_probe, attached, program, btf), options.required)

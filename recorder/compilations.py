@@ -24,9 +24,9 @@ FILTERS = "filters"
 """What takes a tracer's place where a filter's own program is meant."""
 FOLLOW_PROBES = (
     *with_stand_in(Probe("raw_tracepoint", "task_newtask", "follow_newtask", ())),
-    *with_stand_in(Probe("raw_tracepoint", "sched_process_free", "follow_free", ())),
+    Probe("raw_tracepoint", "sched_process_free", "follow_free", ()),
 )
-"""What it is attached by, where descendants are to be followed."""
+"""What the filters' program is attached by, where descendants are to be followed."""
 
 
 def is_typed(btf: Btf) -> bool:

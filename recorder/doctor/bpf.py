@@ -173,7 +173,7 @@ def hooks(btf: Btf | None, obstacle: str | None) -> list[Check]:
     found = []
     for tracer, probe in _wanted_probes(btf):
         name = f"hook {tracer}:{probe.name}"
-        without = f"a recording has no rows in {', '.join(probe.tables)}"
+        without = f"a recording {'may miss' if probe.is_stand_in else 'has no'} rows in {', '.join(probe.tables)}"
         known = _is_known_to(btf, probe) if btf else None
         if known is False:
             found.append(Check(name, Status.MISSING, f"this kernel has no {probe.kind} of that name: {without}", "boot a newer kernel"))

@@ -32,16 +32,16 @@ class Probe:
     function: str
     tables: tuple[str, ...]
     when: Callable[[Btf], bool] = lambda _: True
-    lossy: tuple[str, ...] | None = None
+    lossy: Callable[[Btf], tuple[str, ...]] | None = None
     """In which tables a run that the kernel left out, and that no stand-in made up for, counts as an event lost: in all of ``tables`` without it."""
     is_stand_in: bool = False
     """It does what another one on the same hook was left out of: see bpf/common.h."""
     in_each_net_ns: bool = False
     """It is to be run in every network namespace, since it sees no other than its own."""
 
-    def may_lose(self, table: str) -> bool:
+    def may_lose(self, table: str, btf: Btf) -> bool:
         """Say whether a run that was left out may have been an event of ``table``."""
-        return table in (self.tables if self.lossy is None else self.lossy)
+        return table in (self.lossy(btf) if self.lossy else self.tables)
 
     @property
     def name(self) -> str:
@@ -63,7 +63,7 @@ def gives_way(btf: Btf) -> bool:
 def with_stand_in(probe: Probe) -> tuple[Probe, Probe]:
     """Return ``probe``, and what stands in for it where tasks give way: its function and that one's stand-in are the PROGRAMS of bpf/common.h."""
     function = f"stand_in_{probe.function.removeprefix('on_')}"
-    return probe, replace(probe, function=function, when=gives_way, lossy=(), is_stand_in=True)
+    return probe, replace(probe, function=function, when=gives_way, lossy=lambda _: (), is_stand_in=True)
 
 
 def stand_in_flags(probes: Sequence[Probe], btf: Btf) -> list[str]:

@@ -11,7 +11,7 @@ from recorder.compilations import kernel_flags
 from recorder.compiled import layout
 from recorder.compiler import compile_source, source_folder
 from recorder.session import Options
-from recorder.tracers import all_tracers
+from recorder.tracers import all_tracers, stand_in_flags
 from tests.recorder.c_structs import event_structs
 
 
@@ -20,7 +20,8 @@ def test_bcc_derives_the_records_that_the_c_files_declare(name: str) -> None:
     tracer = all_tracers()[name]
     btf = Btf.of_running_kernel()
     tables = tracer.tables(True)
-    flags = [*kernel_flags(btf, Options(Path(), (name,))), *tracer.flags(btf), *(f"-DRING_PAGES_{table}=1" for table in tables)]
+    flags = [*kernel_flags(btf, Options(Path(), (name,))), *tracer.flags(btf), *stand_in_flags(tracer.probes, btf)]
+    flags += [f"-DRING_PAGES_{table}=1" for table in tables]
     compiled = compile_source(f"{name}.c", relocate((source_folder() / "kernel_types.h").read_text(), btf), flags)
     structs = event_structs(name)
     assert set(structs) == set(tables)

@@ -87,6 +87,19 @@ def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
     ring.close()
 
 
+def test_what_was_counted_as_lost_too_early_is_not_taken_back_but_made_up_for(pipeline: Pipeline) -> None:
+    pipeline.writer.start()
+    pipeline.drain.begin(pipeline.start_ns)
+    told = []
+    for lost in (0, 1, 0, 0, 2):
+        pipeline.lost = lost
+        pipeline.drain._sample(clocks.boottime_ns())
+        told.append(pipeline.covered.lost)
+    pipeline.finish()
+    assert told == [0, 1, 1, 1, 2]
+    assert [row["lost"] for row in pipeline.rows("coverage")] == [0, 1, 0, 0, 1, 0]
+
+
 def test_all_that_was_made_is_written_in_order_and_counted(pipeline: Pipeline) -> None:
     pipeline.writer.start()
     pipeline.drain.begin(pipeline.start_ns)

@@ -110,6 +110,8 @@ def known() -> dict[str, Any]:
 
 def keep(guest: str, made: dict[str, Any], is_all: bool) -> None:
     """Put what came of a guest into results.json, and the table into README.md; where these are not all its tests, beside the others."""
+    if not made["tests"]:
+        return
     results = known()
     results[guest] = made if is_all or guest not in results else merged(results[guest], made)
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import REPO
-from tests.vm import machine
+from tests.vm import machine, results
 from tests.vm.disks import Parts
 from tests.vm.guests import GUESTS, PODMAN, Guest, chosen
 from tests.vm.results import README, as_json, fresh, known, merged, read_outcomes, table
@@ -152,6 +152,15 @@ def test_what_a_test_says_in_a_guest_comes_out_of_it(tmp_path: Path) -> None:
     assert [outcome.said for outcome in read_outcomes(tmp_path / "junit.xml")] == [{"witness": '["6.1"]'}]
     (tmp_path / "junit.xml").write_text(GOOD)
     assert [outcome.said for outcome in read_outcomes(tmp_path / "junit.xml")] == [{}]
+
+
+def test_a_long_run_changes_nothing_that_is_known_of_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RESULTS", "README"):
+        monkeypatch.setattr(results, name, tmp_path / name)
+        (tmp_path / name).write_text("as it was")
+    (tmp_path / "junit.xml").write_text(GOOD.replace("test_argv", "full"))
+    results.keep("6.1", as_json("6.1.0-2", "bookworm", 9, read_outcomes(tmp_path / "junit.xml")), is_all=False)
+    assert {(tmp_path / name).read_text() for name in ("RESULTS", "README")} == {"as it was"}
 
 
 def test_the_table_says_how_many_of_a_file_passed_on_which_kernel(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def of_strace(folder: Path, unended: Collection[Ends] | None, lost: int) -> tupl
 
 
 def of_perf(unended: Collection[Ends] | None, others: Collection[Fact] = ()) -> tuple[Rule, ...]:
-    """Return the rules for perf. ``unended`` is given for a filtered recording, ``others`` are the facts of the other recording."""
+    """Return the rules for perf. ``unended`` is given for a filtered recording, ``others`` are what the other recording has, and perf has not."""
     return (
         Rule(
             "no SYN",
@@ -135,7 +135,7 @@ def of_perf(unended: Collection[Ends] | None, others: Collection[Fact] = ()) -> 
         _filtered(unended),
         Rule(
             "not shown",
-            "perf has no sample of a change of state, and counts none as lost; two recorders, which share nothing, have both seen it",
+            "perf has no sample of a change of state, and counts none as lost; both recordings have the end that it was",
             nothing,
             lambda fact: fact if isinstance(fact, Close) and fact in others else None,
             is_of_one=True,

@@ -90,7 +90,7 @@ def run(names: Sequence[str], folder: Path, workers: int, rounds: int) -> dict[s
 def _compared(witness: Witness, seen: Sequence[Fact], told: Sequence[Recorded], files: Path, lost: int) -> Run:
     facts = [[fact for fact in map(witness.visible, each.facts) if fact] for each in told]
     whole, followed = (
-        compare(seen, facts[number], witness.rules(files, unended, told[number].lost, set(facts[1 - number])))
+        compare(seen, facts[number], witness.rules(files, unended, told[number].lost, set(facts[1 - number]) - set(seen)))
         for number, unended in enumerate((None, told[1].unended))
     )
     return Run(Counter(map(kind, seen)), whole, followed, lost)
