@@ -138,6 +138,7 @@ struct socket_alloc {
 struct sock_common {
 	u32 skc_daddr;
 	u32 skc_rcv_saddr;
+	u32 skc_hash;
 	u16 skc_dport;
 	u16 skc_num;
 	u16 skc_family;

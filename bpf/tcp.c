@@ -641,17 +641,28 @@ static __always_inline int look_at_state(struct bpf_raw_tracepoint_args *ctx)
 	return closed(sk, old_state);
 }
 
+/*
+ * What tells a change of state from others, also from that of the next socket at that address: the hash of both ends. A note of the first one that nobody
+ * took away would hide the other one.
+ */
+static __always_inline u64 state_change(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct sock *sk = (struct sock *)ctx->args[0];
+
+	return (u64)READ(sk, __sk_common.skc_hash) << 32 | (u32)ctx->args[2];
+}
+
 /* Beside tasks that give way there are soft interrupts, on every kernel, which change the states of other sockets: so this has its stand-in everywhere. */
 int on_inet_sock_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (is_wanted_state(ctx->args[2]))
-		leave_note(STATE, ctx->args[0], ctx->args[2]);
+		leave_note(STATE, ctx->args[0], state_change(ctx));
 	return look_at_state(ctx);
 }
 
 int stand_in_inet_sock_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
-	if (!is_wanted_state(ctx->args[2]) || take_note(STATE, ctx->args[0], ctx->args[2]))
+	if (!is_wanted_state(ctx->args[2]) || take_note(STATE, ctx->args[0], state_change(ctx)))
 		return 0;
 	return look_at_state(ctx);
 }

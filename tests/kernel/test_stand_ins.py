@@ -67,3 +67,15 @@ def test_connections_that_are_made_all_at_once_have_a_row_of_each_table(tmp_path
     hold((row["sport"] for row in of(recording, "tcp_connect", pid=client)), (row["sport"] for row in tried), recording, "tcp_connect")
     hold((row["dport"] for row in of(recording, "tcp_accept", pid=workers)), ports, recording, "tcp_accept")
     hold((row["sport"] for row in of(recording, "tcp_close", pid=client)), ports, recording, "tcp_close")
+
+
+def test_an_old_note_hides_no_change_of_state_of_the_next_socket_at_that_address(tmp_path: Path) -> None:
+    again = str(PROGRAMS / "again.py")
+    wrapper = (sys.executable, "-P", str(PROGRAMS / "stale_notes.py"), "--by", again)
+    with recorder(tmp_path / "r.bpftape", "--tracers", "tcp", wrapper=wrapper, command=program("again", 64)) as running:
+        assert running.await_end() == 0, running.said()
+    recording = Recording(tmp_path / "r.bpftape")
+    listener, *ports = map(int, running.output.everything().split())
+    assert sorted(row["sport"] for row in recording.rows("tcp_connect", dport=listener)) == sorted(ports)
+    assert sorted(row["sport"] for row in recording.rows("tcp_close", dport=listener)) == sorted(ports)
+    assert sorted(row["dport"] for row in recording.rows("tcp_close", sport=listener)) == sorted(ports)
