@@ -80,6 +80,12 @@ static __always_inline int count_lost(struct table_counters *counters)
 	return 0;
 }
 
+static __always_inline void count_stand_in(struct table_counters *counters)
+{
+	if (counters)
+		__sync_fetch_and_add(&counters->stood_in, 1);
+}
+
 /*
  * Count a record and say how to submit it. The drain looks at the ring by itself; a wake-up is for a sudden burst only: one
  * record in 4,096 of a CPU, or more often where all CPUs together would fill a quarter of the ring with fewer. All of this but
@@ -99,7 +105,7 @@ static __always_inline u64 count_event(struct table_counters *counters, u64 ring
  * on, where a task may have to give way in the middle of a program, what other tasks do. So there are two on such a hook, and for each event the first
  * one leaves a note that the second one, which comes next, takes away. Where there is none the first one was left out, and the second does its work.
  * The second one is short where the first one ran, so two are enough for nearly all. A note that nobody took away, since the second one was left out, can
- * hide no more than an event that the first one was left out of, of the same object: that is counted as left out.
+ * hide an event of the same object that the first one is left out of: that counts as left out, or `what` has to tell the two apart.
  */
 #ifdef STAND_INS
 #define NOTES 4
@@ -198,12 +204,6 @@ static __always_inline bool take_note(u32 kind, u64 about, u64 what)
 		return work(ctx, false);                                                                               \
 	}
 #endif
-
-static __always_inline void count_stand_in(struct table_counters *counters)
-{
-	if (counters)
-		__sync_fetch_and_add(&counters->stood_in, 1);
-}
 
 /* Those of a raw tracepoint whose event is of its first argument. */
 #define RAW_PROGRAMS(function, stand_in, work, kind)                                                                   \

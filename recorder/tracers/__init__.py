@@ -60,10 +60,15 @@ def gives_way(btf: Btf) -> bool:
     return btf.typedef("class_srcu_fast_notrace_t") is not None
 
 
-def with_stand_in(probe: Probe) -> tuple[Probe, Probe]:
-    """Return ``probe``, and what stands in for it where tasks give way: its function and that one's stand-in are the PROGRAMS of bpf/common.h."""
+def with_stand_in(
+    probe: Probe, when: Callable[[Btf], bool] = gives_way, lossy: Callable[[Btf], tuple[str, ...]] = lambda _: ()
+) -> tuple[Probe, Probe]:
+    """Return ``probe``, and what stands in for it where tasks give way: its function and that one's stand-in are the PROGRAMS of bpf/common.h.
+
+    ``when`` and ``lossy`` are the stand-in's own.
+    """
     function = f"stand_in_{probe.function.removeprefix('on_')}"
-    return probe, replace(probe, function=function, when=gives_way, lossy=lambda _: (), is_stand_in=True)
+    return probe, replace(probe, function=function, when=when, lossy=lossy, is_stand_in=True)
 
 
 def stand_in_flags(probes: Sequence[Probe], btf: Btf) -> list[str]:

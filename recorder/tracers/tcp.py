@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from recorder.errors import Exit, RecorderError
@@ -89,13 +88,12 @@ def _tables(_argv: bool) -> Mapping[str, Mapping[str, Derive]]:
 
 _TABLES = ("tcp_connect", "tcp_accept", "tcp_close", "tcp_socket")
 
-_ON_STATE = Probe("raw_tracepoint", "inet_sock_set_state", "on_inet_sock_set_state", _TABLES, lossy=lambda _: ())
-
 TRACER = Tracer(
     doc="TCP connections: connects and how they went, accepts, ends; and the sockets that were there before",
     probes=(
-        _ON_STATE,
-        replace(_ON_STATE, function="stand_in_inet_sock_set_state", lossy=_begins, is_stand_in=True),
+        *with_stand_in(
+            Probe("raw_tracepoint", "inet_sock_set_state", "on_inet_sock_set_state", _TABLES, lossy=lambda _: ()), lambda _: True, _begins
+        ),
         Probe("tracepoint", "syscalls:sys_enter_connect", "on_sys_enter_connect", ("tcp_connect",), when=lambda btf: not has_task_pt_regs(btf)),
         *with_stand_in(Probe("tracepoint", "syscalls:sys_exit_connect", "on_sys_exit_connect", ("tcp_connect",))),
         *with_stand_in(Probe("tracepoint", "syscalls:sys_exit_accept", "on_sys_exit_accept", ("tcp_accept",))),

@@ -5,31 +5,26 @@ The first program is attached while the program that ``--by`` names makes connec
 
 import subprocess
 import sys
+from typing import Any
 
+from recorder import attach
 from recorder.bpf_program import BpfProgram
+from recorder.btf import Btf
 from recorder.cli import main
+from recorder.tracers import Probe
 
-attach_typed, attach_raw_tracepoint = BpfProgram.attach_typed, BpfProgram.attach_raw_tracepoint
+attach_probe = attach._attach_probe
 option, maker = sys.argv[1:3]
 assert option == "--by"
 del sys.argv[:3]
 
 
-def leave_notes(program: BpfProgram, function: str) -> None:
-    if function == "stand_in_inet_sock_set_state":
+def after_old_notes(attached: attach.Attached, program: BpfProgram, btf: Btf, probe: Probe, row: dict[str, Any]) -> int:
+    if probe.is_stand_in and probe.hook == "inet_sock_set_state":
         subprocess.run([sys.executable, "-IS", maker, "9"], check=True, stdout=subprocess.DEVNULL)
         program.detach()
+    return attach_probe(attached, program, btf, probe, row)
 
 
-def typed(self: BpfProgram, function: str, type_id: int) -> int:
-    leave_notes(self, function)
-    return attach_typed(self, function, type_id)
-
-
-def raw_tracepoint(self: BpfProgram, hook: str, function: str) -> int:
-    leave_notes(self, function)
-    return attach_raw_tracepoint(self, hook, function)
-
-
-BpfProgram.attach_typed, BpfProgram.attach_raw_tracepoint = typed, raw_tracepoint  # type: ignore[method-assign]
+attach._attach_probe = after_old_notes
 main()
