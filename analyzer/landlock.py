@@ -13,6 +13,8 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from analyzer.libc import checked, libc
+
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (1 << bit for bit in range(6))
 MAKE_DIR, MAKE_REG, REFER, TRUNCATE, IOCTL_DEV = 1 << 7, 1 << 8, 1 << 13, 1 << 14, 1 << 15
 
@@ -53,13 +55,12 @@ def restrict(rules: Iterable[Rule], signals: bool = False) -> bool:
     scope = _ABSTRACT_SOCKETS if signals else _ABSTRACT_SOCKETS | _SIGNALS
     attributes = [handled, *([_TCP] if found >= _NETWORK_VERSION else []), *([scope] if found >= _SCOPE_VERSION else [])]
     packed = struct.pack(f"={len(attributes)}Q", *attributes)
-    ruleset = _checked(_call(_CREATE_RULESET, packed, len(packed), 0))
+    ruleset = checked(_call(_CREATE_RULESET, packed, len(packed), 0))
     try:
         for path, rights in rules:
             _allow(ruleset, path, rights & handled)
-        libc = ctypes.CDLL(None, use_errno=True)
-        _checked(int(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
-        _checked(_call(_RESTRICT_SELF, ruleset, 0))
+        checked(int(libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
+        checked(_call(_RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)
     return True
@@ -72,7 +73,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
         return
     try:
         of_it = rights if stat.S_ISDIR(os.fstat(place).st_mode) else rights & _OF_FILES
-        _checked(_call(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", of_it, place), 0))
+        checked(_call(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", of_it, place), 0))
     except OSError as error:
         if error.errno not in (errno.EBADFD, errno.ENOMSG):  # a pipe or the like, which is never forbidden; no right that such a file has
             raise
@@ -83,11 +84,4 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 
 
 def _call(number: int, *arguments: int | bytes | None) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    return int(libc.syscall(number, *(ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments)))
-
-
-def _checked(result: int) -> int:
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return result
+    return int(libc().syscall(number, *(ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments)))

@@ -15,6 +15,7 @@ import sys
 from contextlib import suppress
 from functools import cache
 
+from analyzer.libc import checked, libc
 from recorder.compiled import INSTRUCTION_BYTES, Map
 from recorder.errors import Exit, RecorderError
 
@@ -49,11 +50,6 @@ def is_known() -> bool:
     return platform.machine() in _NUMBERS
 
 
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
 def _bpf(command: int, layout: str, *values: int | bytes) -> int:
     """Make the call with attributes of that layout; return what it returns, and raise OSError where it fails."""
     return _answered(command, layout, *values)[0]
@@ -64,9 +60,7 @@ def _answered(command: int, layout: str, *values: int | bytes) -> tuple[int, byt
     if (number := _NUMBERS.get(platform.machine())) is None:
         raise OSError(errno.ENOSYS, f"the number of bpf(2) on {platform.machine()} is not known")
     attributes = ctypes.create_string_buffer(struct.pack("=" + layout, *values))
-    result = int(_libc().syscall(number, command, attributes, len(attributes.raw) - 1))
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    result = checked(int(libc().syscall(number, command, attributes, len(attributes.raw) - 1)))
     return result, attributes.raw[:-1]
 
 

@@ -6,6 +6,8 @@ import ctypes
 import time
 from dataclasses import dataclass
 
+from analyzer.libc import libc
+
 # linux/timex.h
 _STA_UNSYNC = 0x40
 _TIMEX_BYTES = 512
@@ -71,6 +73,6 @@ def snapshot() -> Snapshot:
 def _error() -> tuple[int | None, int | None, bool | None]:
     """Return the bound of the wall clock's error, its likely error, in us, and whether something corrects it; nothing where the kernel refuses."""
     timex = _Timex()  # no modes: it only reads, which takes no privilege
-    if ctypes.CDLL(None).adjtimex(ctypes.byref(timex)) < 0:  # a container's seccomp filter
+    if libc().adjtimex(ctypes.byref(timex)) < 0:  # a container's seccomp filter
         return None, None, None
     return timex.maxerror, timex.esterror, not timex.status & _STA_UNSYNC

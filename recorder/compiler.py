@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from analyzer.libc import libc
 from recorder import cache, libraries
 from recorder.compiled import Compiled, Layout, Map, layout, with_maps
 from recorder.errors import Exit, RecorderError
@@ -145,7 +146,7 @@ def _compile(text: str, flags: Sequence[str]) -> Compiled:
 
 def main() -> int:
     """Compile what stdin asks for, and write it to stdout, as JSON; what BCC says goes to stderr. ``argv[1]`` is who waits for it."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(sys.argv[1]):  # it has died before that
         return 1
     with suppress(OSError):  # where memory ends, rather this than the recorder, which says so, or what the host is there for

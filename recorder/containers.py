@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import difflib
 import os
 import re
 import shlex
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from analyzer.libc import checked, libc
 from analyzer.text import printable
+from recorder.apart import apart
 from recorder.errors import RecorderError
 from recorder.identity import Identity, identify, identify_by
 from recorder.runtimes import Runtimes
@@ -125,20 +125,16 @@ def _hostname(link: Path, known: dict[int, str]) -> str | None:
 
 
 def _hostname_in(namespace: int) -> str | None:
-    """Return the host name in the uts namespace of that descriptor. A thread that ends enters it, so that nobody else's changes."""
-    names: list[str] = []
+    """Return the host name in the uts namespace of that descriptor."""
 
-    def enter() -> None:
-        if ctypes.CDLL(None).setns(namespace, _CLONE_NEWUTS) == 0:
-            names.append(os.uname().nodename)
+    def enter() -> str:
+        checked(libc().setns(namespace, _CLONE_NEWUTS))
+        return os.uname().nodename
 
-    thread = threading.Thread(target=enter, name="hostname")
     try:
-        thread.start()
-    except RuntimeError:  # the system has no room for another one
+        return apart(enter)
+    except OSError:
         return None
-    thread.join()
-    return names[0] if names else None
 
 
 def find(wanted: str, containers: Sequence[Running]) -> list[Running]:

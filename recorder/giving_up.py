@@ -5,15 +5,14 @@ Capabilities are per thread, so this is done before there are any threads, and b
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from analyzer import landlock
+from analyzer.libc import checked, libc
+from recorder.apart import apart
 from recorder.errors import RecorderError
 from recorder.privilege import CAPABILITIES, effective
 
@@ -45,18 +44,15 @@ def needed(action: Callable[[], object]) -> frozenset[str]:
 
 
 def _works_with(kept: Iterable[str], action: Callable[[], object]) -> bool:
-    works = []
-
     def attempt() -> None:
-        with suppress(OSError, RecorderError):
-            _set_capabilities(kept)
-            action()
-            works.append(True)
+        _set_capabilities(kept)
+        action()
 
-    thread = threading.Thread(target=attempt, name="bpftape-attempt")
-    thread.start()
-    thread.join()
-    return bool(works)
+    try:
+        apart(attempt)
+    except (OSError, RecorderError):
+        return False
+    return True
 
 
 def give_up(kept: Iterable[str], writes: Iterable[landlock.Rule]) -> None:
@@ -64,14 +60,13 @@ def give_up(kept: Iterable[str], writes: Iterable[landlock.Rule]) -> None:
 
     Nothing that it starts gets more. Raise OSError where the kernel refuses.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     kept = set(kept) & effective()
     numbers = {CAPABILITIES[name] for name in kept}
     for number in range(_LAST_CAPABILITY + 1):
         if number not in numbers:
-            libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)  # takes CAP_SETPCAP; no_new_privs is enough without it
-    libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL, 0, 0, 0)
-    _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+            libc().prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)  # takes CAP_SETPCAP; no_new_privs is enough without it
+    libc().prctl(_PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL, 0, 0, 0)
+    checked(libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     terminal = landlock.READ_FILE | landlock.WRITE_FILE | landlock.IOCTL_DEV
     devices = [(Path(device), terminal) for device in ("/dev/tty", "/dev/null")]
     landlock.restrict([(Path("/"), landlock.READ), *devices, *writes], signals=True)  # the command gets signals
@@ -84,9 +79,4 @@ def _set_capabilities(kept: Iterable[str]) -> None:
     low, high = mask & 0xFFFFFFFF, mask >> 32
     header = struct.pack("=Ii", _VERSION_3, 0)
     data = struct.pack("=6I", low, low, 0, high, high, 0)  # effective, permitted, inheritable: the lower halves, then the upper ones
-    _checked(ctypes.CDLL(None, use_errno=True).capset(header, data))
-
-
-def _checked(result: int) -> None:
-    if result:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    checked(libc().capset(header, data))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from analyzer.libc import checked, libc
+from recorder.apart import apart
 from recorder.errors import RecorderError
 from recorder.mounts import mounts
 
@@ -50,25 +50,16 @@ def _inode(link: str) -> int:
 
 def _try_in(path: Path, action: Callable[[], None]) -> None:
     """Do ``action`` in the network namespace of ``path``, on a thread that ends: this one stays where it is. Raise OSError or RecorderError."""
-    errors: list[Exception] = []
 
     def enter() -> None:
+        namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                if ctypes.CDLL(None, use_errno=True).setns(namespace, _CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-            finally:
-                os.close(namespace)
-            action()
-        except Exception as error:
-            errors.append(error)
+            checked(libc().setns(namespace, _CLONE_NEWNET))
+        finally:
+            os.close(namespace)
+        action()
 
-    thread = threading.Thread(target=enter, name="bpftape-namespace")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
+    apart(enter)
 
 
 def in_all_others(action: Callable[[], None]) -> str | None:

@@ -10,6 +10,7 @@ import platform
 import struct
 from pathlib import Path
 
+from analyzer.libc import checked, libc
 from recorder import privilege, tracefs
 
 _NUMBERS = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "loongarch64": 241, "s390x": 331}
@@ -42,10 +43,7 @@ def attach(program: int, category: str, name: str) -> int:
         raise OSError(errno.ENOSYS, f"the number of perf_event_open(2) on {platform.machine()} is not known")
     tracepoint = int((tracefs.events() / category / name / "id").read_text())
     attributes = ctypes.create_string_buffer(_ATTRIBUTES.pack(_TYPE_TRACEPOINT, _ATTRIBUTES.size, tracepoint, 1, 0, 0, 0, 1, 0))
-    libc = ctypes.CDLL(None, use_errno=True)
-    event = int(libc.syscall(number, attributes, _ANY_PID, _FIRST_CPU, _NO_GROUP, ctypes.c_ulong(_CLOSE_ON_EXEC)))
-    if event < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    event = checked(int(libc().syscall(number, attributes, _ANY_PID, _FIRST_CPU, _NO_GROUP, ctypes.c_ulong(_CLOSE_ON_EXEC))))
     try:
         fcntl.ioctl(event, _SET_BPF, program)
         fcntl.ioctl(event, _ENABLE, 0)

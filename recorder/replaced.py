@@ -11,6 +11,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from analyzer.libc import libc
+
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -25,7 +27,7 @@ def exchange(one: Path, other: Path) -> None:
 
     Source: renameat2(2). A file system that has no such thing sees two renames, between which a kill leaves nothing at ``other``.
     """
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # which not every C library has
+    rename = getattr(libc(), "renameat2", None)  # which not every C library has
     if rename and not rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
         return
     error = ctypes.get_errno() if rename else errno.ENOSYS

@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.libc import libc
 from recorder.errors import Exit, RecorderError
 
 HEADER_BYTES = 8
@@ -35,7 +36,7 @@ def _make_barrier() -> Callable[[], object]:
         return lambda: None
     if machine not in _SYS_MEMBARRIER:
         raise RecorderError(f"bpftape does not know how to read a ring on {machine}", code=Exit.BPF)
-    call, number = ctypes.CDLL(None, use_errno=True).syscall, _SYS_MEMBARRIER[machine]
+    call, number = libc().syscall, _SYS_MEMBARRIER[machine]
     if call(number, _MEMBARRIER_REGISTER_PRIVATE_EXPEDITED, 0, 0):
         raise RecorderError(f"membarrier: {os.strerror(ctypes.get_errno())}", code=Exit.BPF)
     return partial(call, number, _MEMBARRIER_PRIVATE_EXPEDITED, 0, 0)

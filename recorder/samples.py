@@ -5,13 +5,13 @@ The thread here also keeps the window of ``--drop-after`` and ``--drop-for``: no
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analyzer.libc import libc
 from recorder import clocks
 from recorder.drain import interval
 from recorder.errors import RecorderError
@@ -99,7 +99,7 @@ def await_running_programs() -> None:
     import platform
 
     number = _MEMBARRIER.get(platform.machine())
-    if number is None or ctypes.CDLL(None, use_errno=True).syscall(number, 1, 0) != 0:
+    if number is None or libc().syscall(number, 1, 0) != 0:
         time.sleep(_GRACE_SECONDS)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from pathlib import Path
 
+from analyzer.libc import checked, libc
 from recorder.errors import Exit, RecorderError
 from recorder.mounts import mounts
 
@@ -33,8 +33,9 @@ def mount() -> bool:
     """
     if is_mounted():
         return False
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tracefs", bytes(PLACE), b"tracefs", ctypes.c_ulong(0), None):
-        reason = os.strerror(ctypes.get_errno())
-        raise RecorderError(f"tracefs is not mounted, and cannot be at {PLACE}: {reason}", f"try: mount -t tracefs tracefs {PLACE}", Exit.BPF)
+    try:
+        checked(libc().mount(b"tracefs", bytes(PLACE), b"tracefs", ctypes.c_ulong(0), None))
+    except OSError as error:
+        fix = f"try: mount -t tracefs tracefs {PLACE}"
+        raise RecorderError(f"tracefs is not mounted, and cannot be at {PLACE}: {error.strerror}", fix, Exit.BPF) from error
     return True

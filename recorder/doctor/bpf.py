@@ -8,12 +8,13 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import os
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analyzer.libc import checked, libc
 from recorder import bpf_call, libraries, tracefs
+from recorder.apart import apart
 from recorder.bpf_program import BpfProgram
 from recorder.btf import Btf, relocate
 from recorder.compiler import compile_source, source_folder
@@ -121,22 +122,16 @@ def _xdp(program: BpfProgram, btf: Btf) -> Check:
 
 
 def _in_own_namespace(flag: int, kind: str, action: Callable[[], object]) -> None:
-    """Run ``action`` in a thread with a namespace of its own, which ends with the thread. Raise what it raises, and OSError."""
-    raised: list[Exception] = []
+    """Run ``action`` in a namespace of its own, which ends with it. Raise what it raises, and OSError."""
 
     def run() -> None:
         try:
-            if ctypes.CDLL(None, use_errno=True).unshare(flag):
-                raise OSError(ctypes.get_errno(), f"{kind} namespace: {os.strerror(ctypes.get_errno())}")
-            action()
-        except Exception as error:
-            raised.append(error)
+            checked(libc().unshare(flag))
+        except OSError as error:
+            raise OSError(error.errno, f"{kind} namespace: {error.strerror}") from error
+        action()
 
-    thread = threading.Thread(target=run, name="bpftape-doctor")
-    thread.start()
-    thread.join()
-    if raised:
-        raise raised[0]
+    apart(run)
 
 
 def statistics() -> Iterator[Check]:
@@ -209,18 +204,17 @@ def _with_mounts_of_our_own(action: Callable[[], None]) -> None:
     if tracefs.is_mounted():
         action()
         return
-    apart = False
+    are_own = False
 
     def run() -> None:
-        nonlocal apart
-        if ctypes.CDLL(None, use_errno=True).mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC_PRIVATE), None):
-            raise OSError(ctypes.get_errno(), "mounts cannot be made private")
-        apart = True
+        nonlocal are_own
+        checked(libc().mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC_PRIVATE), None))
+        are_own = True
         action()
 
     try:
         _in_own_namespace(_CLONE_NEWNS, "mount", run)
     except OSError:
-        if apart:
+        if are_own:
             raise
         action()  # who may not have mounts of their own may not mount tracefs either, and that is what it will say

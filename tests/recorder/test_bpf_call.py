@@ -24,7 +24,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
         ctypes.set_errno(errno.EAGAIN)
         return -1 if len(asked) <= times else DESCRIPTOR
 
-    monkeypatch.setattr(bpf_call, "_libc", lambda: SimpleNamespace(syscall=syscall))
+    monkeypatch.setattr(bpf_call, "libc", lambda: SimpleNamespace(syscall=syscall))
     return asked
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import os
@@ -217,7 +216,7 @@ def test_two_folders_change_places(who_lacks_it: str, tmp_path: Path, monkeypatc
     if who_lacks_it == "the file system":
         monkeypatch.setattr(replaced, "_RENAME_EXCHANGE", 1 << 30)  # EINVAL
     if who_lacks_it == "the C library":
-        monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
+        monkeypatch.setattr(replaced, "libc", object)
     one, other = tmp_path / "one.new", tmp_path / "other"
     for folder in (one, other):
         folder.mkdir()

@@ -41,7 +41,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def libc(monkeypatch: pytest.MonkeyPatch, error: int = 0) -> Libc:
     made = Libc(error)
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: made)
+    monkeypatch.setattr(tracefs, "libc", lambda: made)
     return made
 
 
