@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import signal
 import struct
@@ -19,6 +20,9 @@ from tests.fuzz.target import Target, attempt, kept, load
 
 MORE_BYTES = 1 << 30
 """What an input may make a process take, beyond what it has."""
+
+CLAIMED = 100_000
+"""Inputs of each parser, of which SECURITY.md speaks."""
 
 
 class Hung(BaseException):
@@ -74,6 +78,13 @@ def test_any_input_ends_with_an_answer_or_a_typed_error(name: str) -> None:
         timed(parser, data)
 
     each()
+
+
+def test_each_parser_has_had_as_many_inputs_as_is_claimed_and_none_crashes_it_now() -> None:
+    text = (target.FOLDER / "RESULTS.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| ([\d,]+) \|.* (\d+) \| \d+ \|$", text, re.MULTILINE)
+    assert [name for name, _, _ in rows] == target.names()
+    assert [name for name, inputs_, crashes in rows if int(inputs_.replace(",", "")) < CLAIMED or int(crashes)] == []
 
 
 def test_a_footer_that_claims_more_than_it_has_is_none() -> None:
