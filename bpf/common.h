@@ -106,9 +106,10 @@ static __always_inline u64 count_event(struct table_counters *counters, u64 ring
  * one leaves a note that the second one, which comes next, takes away. Where there is none the first one was left out, and the second does its work.
  * The second one is short where the first one ran, so two are enough for nearly all. A note that nobody took away, since the second one was left out, can
  * hide an event of the same object that the first one is left out of: that counts as left out, or `what` has to tell the two apart.
+ * Such old notes fill the places of a CPU; a younger note takes that of the oldest. One that is replaced before it is taken has its event told twice.
  */
 #ifdef STAND_INS
-#define NOTES 4
+#define NOTES 8
 /*
  * That the verifier lets a program look at. Where there are more, a task that gave way and went on from one beyond these to another one may have its event
  * told twice.
@@ -119,12 +120,15 @@ static __always_inline u64 count_event(struct table_counters *counters, u64 ring
 enum { NEW_TASK, EXEC, EXIT, KINDS };
 enum { STATE, CONNECT, ACCEPT };
 
+struct note {
+	u64 about; /* the kernel's object that the event is of; 0: this place is free */
+	u64 what; /* further tells apart events of one object; 0 where there is one at a time */
+	u64 number; /* so many were left before it */
+};
+
 struct notes {
-	struct {
-		u64 about; /* the kernel's object that the event is of; 0: this place is free */
-		u64 what; /* further tells apart events of one object; 0 where there is one at a time */
-	} notes[NOTES];
-	u64 next;
+	struct note notes[NOTES];
+	u64 left;
 	u64 _apart[7]; /* no two CPUs write to the same line of a cache */
 };
 
@@ -135,21 +139,24 @@ static __always_inline void leave_note(u32 kind, u64 about, u64 what)
 {
 	u32 own_place = kind * POSSIBLE_CPUS + bpf_get_smp_processor_id();
 	struct notes *own = notes.lookup(&own_place);
+	struct note *place;
 
 	if (!own)
 		return;
+	place = &own->notes[0];
+	/* Without a free place: the oldest note, which is of an event that the second one was left out of. The others may be of events under way. */
 #pragma unroll
-	for (int place = 0; place < NOTES; place++) {
-		if (!own->notes[place].about) {
-			own->notes[place].about = about;
-			own->notes[place].what = what;
-			return;
+	for (int each = 0; each < NOTES; each++) {
+		if (!own->notes[each].about) {
+			place = &own->notes[each];
+			break;
 		}
+		if (own->notes[each].number < place->number)
+			place = &own->notes[each];
 	}
-	/* old ones, of events that the second one was left out of */
-	own->notes[own->next & (NOTES - 1)].about = about;
-	own->notes[own->next & (NOTES - 1)].what = what;
-	own->next++;
+	place->about = about;
+	place->what = what;
+	place->number = own->left++;
 }
 
 static __always_inline bool take_note_of(u32 kind, u32 cpu, u64 about, u64 what)

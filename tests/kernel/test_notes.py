@@ -1,0 +1,90 @@
+"""The notes that a program leaves for its stand-in, against a list: of the last NOTES that nobody took away none is lost, and each is taken once."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recorder import bpf_call, compiler
+from recorder.bpf_program import BpfProgram
+from recorder.btf import Btf, relocate
+from recorder.compilations import kernel_flags
+from recorder.session import Options
+from tests.kernel.harness import PROGRAMS
+
+NOTES = int(re.findall(r"^#define NOTES (\d+)$", (compiler.source_folder() / "common.h").read_text(), re.MULTILINE)[0])
+Note = tuple[int, int]
+steps = st.lists(st.tuples(st.sampled_from(["leave", "take", "leave"]), st.integers(1, 2 * NOTES), st.integers(0, 1)), max_size=60)
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What is loaded, and attached to nothing: the kernel runs it when it is asked to."""
+
+    program: BpfProgram
+
+    def run(self, function: str, note: Note) -> bool:
+        return bool(bpf_call.run_xdp(self.program.load(function, bpf_call.XDP), struct.pack("=QQ", *note))[0])
+
+    def take_all(self) -> None:
+        for about in range(1, 2 * NOTES + 1):
+            for what in (0, 1):
+                while self.run("take", (about, what)):
+                    pass
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notes]:
+    folder = tmp_path_factory.mktemp("bpf")
+    for path in [*compiler.source_folder().iterdir(), PROGRAMS / "notes.c"]:
+        (folder / path.name).symlink_to(path)
+    btf = Btf.of_running_kernel()
+    declarations = relocate((folder / "kernel_types.h").read_text(), btf)
+    flags = [*kernel_flags(btf, Options(Path(), ())), "-DSTAND_INS", f"-DPOSSIBLE_CPUS={bpf_call.possible_cpus()}"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(compiler, "source_folder", lambda: folder)
+        program = BpfProgram("notes.c", compiler.compile_source("notes.c", declarations, flags))
+    yield Notes(program)
+    program.close()
+
+
+@pytest.fixture
+def cpus() -> Iterator[list[int]]:
+    before = os.sched_getaffinity(0)
+    yield sorted(before)
+    os.sched_setaffinity(0, before)
+
+
+@given(steps)
+@settings(max_examples=200, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_youngest_notes_are_there_until_they_are_taken(notes: Notes, cpus: list[int], each: list[tuple[str, int, int]]) -> None:
+    os.sched_setaffinity(0, cpus[:1])
+    notes.take_all()
+    there: list[Note] = []
+    for function, *note in each:
+        about, what = note
+        if function == "take":
+            assert notes.run("take", (about, what)) == ((about, what) in there)
+            there = [other for other in there if other != (about, what)]
+        elif (about, what) not in there:
+            notes.run("leave", (about, what))
+            there = [*there, (about, what)][-NOTES:]
+
+
+def test_what_is_left_on_one_cpu_is_found_from_another(notes: Notes, cpus: list[int]) -> None:
+    notes.take_all()
+    for cpu in cpus:
+        os.sched_setaffinity(0, [cpu])
+        assert not notes.run("leave", (1 + cpu, 0))
+    for cpu in cpus:
+        os.sched_setaffinity(0, [cpu])
+        assert notes.run("take", (1 + (cpu + 1) % len(cpus), 0))
+    assert not any(notes.run("take", (1 + cpu, 0)) for cpu in cpus)
