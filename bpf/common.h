@@ -144,15 +144,15 @@ static __always_inline void leave_note(u32 kind, u64 about, u64 what)
 	if (!own)
 		return;
 	place = &own->notes[0];
-	/* Without a free place: the oldest note, which is of an event that the second one was left out of. The others may be of events under way. */
+	/* A free place or, without one, that of the oldest note, whose second one was left out: those of others may be under way. */
 #pragma unroll
 	for (int each = 0; each < NOTES; each++) {
-		if (!own->notes[each].about) {
-			place = &own->notes[each];
-			break;
-		}
-		if (own->notes[each].number < place->number)
-			place = &own->notes[each];
+		struct note *one = &own->notes[each];
+
+		if (one->about == about) /* an old one: an object has one event at a time */
+			one->about = 0;
+		if (place->about && (!one->about || one->number < place->number))
+			place = one;
 	}
 	place->about = about;
 	place->what = what;

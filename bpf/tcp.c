@@ -642,14 +642,23 @@ static __always_inline int look_at_state(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * What tells a change of state from others, also from that of the next socket at that address: the hash of both ends. A note of the first one that nobody
- * took away would hide the other one.
+ * What tells a change of state from others, also from that of the next socket at that address: the hash of both ends, which a socket does not have yet when it
+ * begins to connect, and then the number of its inode. A note of the first one that nobody took away would hide the other one.
  */
 static __always_inline u64 state_change(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct sock *sk = (struct sock *)ctx->args[0];
+	u32 new_state = ctx->args[2];
+	struct socket *socket;
+	u64 whose;
 
-	return (u64)READ(sk, __sk_common.skc_hash) << 32 | (u32)ctx->args[2];
+	if (new_state == TCP_SYN_SENT) {
+		socket = READ(sk, sk_socket);
+		whose = socket ? socket_inode(socket) : 0;
+	} else {
+		whose = READ(sk, __sk_common.skc_hash);
+	}
+	return whose << 32 | new_state;
 }
 
 /* Beside tasks that give way there are soft interrupts, on every kernel, which change the states of other sockets: so this has its stand-in everywhere. */

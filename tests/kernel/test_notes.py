@@ -1,4 +1,4 @@
-"""The notes that a program leaves for its stand-in, against a list: of the last NOTES that nobody took away none is lost, and each is taken once."""
+"""The notes that a program leaves for its stand-in, against a list: the last NOTES are there, one of an object, and each is taken once."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def test_the_youngest_notes_are_there_until_they_are_taken(notes: Notes, cpus: l
         if function == "take":
             assert notes.run("take", (about, what)) == ((about, what) in there)
             there = [other for other in there if other != (about, what)]
-        elif (about, what) not in there:
+        else:
             notes.run("leave", (about, what))
-            there = [*there, (about, what)][-NOTES:]
+            there = [*(other for other in there if other[0] != about), (about, what)][-NOTES:]
 
 
 def test_what_is_left_on_one_cpu_is_found_from_another(notes: Notes, cpus: list[int]) -> None:
