@@ -11,7 +11,7 @@ import pytest
 
 from tests.kernel.bpf_ids import exists, held
 from tests.kernel.container_box import KINDS, cgroup, inside
-from tests.kernel.harness import Running, Spawner, eventually, launched, run_record
+from tests.kernel.harness import Spawner, eventually, launched, run_record
 from tests.kernel.left import Load, assert_says_what_is_missing, entered
 
 LIMIT_MIB = 80
@@ -35,12 +35,17 @@ def kills(group: Path) -> int:
     return next(int(count) for name, count in lines if name == "oom_kill")
 
 
-def starve(group: Path, running: Running) -> None:
-    """Leave a group less and less memory, until the kernel has killed what is in it: nobody but the recorder."""
+def leave_less(group: Path) -> None:
+    """Leave a group less memory than it takes."""
     limit, usage, _ = (group / name for name in FILES[KINDS[-1]])
-    while running.process.poll() is None:
-        with suppress(OSError):  # v1 refuses a limit below what cannot be taken away
-            limit.write_text(str(int(usage.read_text()) - STEP))
+    with suppress(OSError):  # v1 refuses a limit below what cannot be taken away
+        limit.write_text(str(int(usage.read_text()) - STEP))
+
+
+def is_killed(group: Path) -> bool:
+    """Say whether the kernel has killed what is in a group, nobody but the recorder; leave that less and less memory until then."""
+    leave_less(group)
+    return kills(group) > 0
 
 
 @pytest.mark.long
@@ -52,9 +57,8 @@ def test_a_recorder_that_is_killed_for_its_memory_leaves_what_it_had_closed(tmp_
         objects = held(running.pid)
         eventually("rows are in closed segments", lambda: b'"exec/' in entered(path))
         before = entered(path)
-        starve(group, running)
+        eventually("the kernel has killed it", lambda: is_killed(group))
         assert running.await_end() == -signal.SIGKILL
-    assert kills(group) > 0
     eventually("all BPF objects are gone", lambda: not any(exists(*item) for item in objects))
     assert "unfinished" in assert_says_what_is_missing(path, before, load)
 
