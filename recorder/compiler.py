@@ -23,7 +23,7 @@ from recorder.compiled import Compiled, Layout, Map, layout, with_maps
 from recorder.errors import Exit, RecorderError
 
 _PR_SET_PDEATHSIG = 1
-_WARNINGS = ("-Wno-macro-redefined", "-Wno-duplicate-decl-specifier")
+_WARNINGS = ("-Wno-macro-redefined", "-Wno-duplicate-decl-specifier", "-Werror=implicit-function-declaration")
 
 
 def source_folder() -> Path:
