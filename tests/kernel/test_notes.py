@@ -47,7 +47,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notes]:
         (folder / path.name).symlink_to(path)
     btf = Btf.of_running_kernel()
     declarations = relocate((folder / "kernel_types.h").read_text(), btf)
-    flags = [*kernel_flags(btf, Options(Path(), ())), "-DSTAND_INS", f"-DPOSSIBLE_CPUS={bpf_call.possible_cpus()}"]
+    flags = [*kernel_flags(btf, Options(Path(), ())), "-DSTAND_INS", "-DGIVES_WAY", f"-DPOSSIBLE_CPUS={bpf_call.possible_cpus()}"]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(compiler, "source_folder", lambda: folder)
         program = BpfProgram("notes.c", compiler.compile_source("notes.c", declarations, flags))

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from recorder import compiler
 from tests.kernel.harness import GIVES_WAY, PROGRAMS, Recording, program, recorder, true_path
 from tests.kernel.net import Program, namespace, of, tcp_program
 
-GIVING_WAY = (sys.executable, "-P", str(PROGRAMS / "giving_way.py"))
+AS_IF = (sys.executable, "-P", str(PROGRAMS / "as_if.py"))
+MANY = re.findall(r"^#define MOST_CPUS (\d+)$", (compiler.source_folder() / "common.h").read_text(), re.MULTILINE)[0]
 PROCESSES, COUNT = 16, 24
 WORKERS, CLIENTS = 5, 64
 PORT, OWN = 5400, 5401
 
 in_each_way = pytest.mark.parametrize(
     "wrapper",
-    [(), GIVING_WAY, (*GIVING_WAY, "--left-out")],
-    ids=["as this kernel is", "where both run", "where the first ones are left out"],
+    [(), (*AS_IF, "--gives-way", "--cpus", MANY), (*AS_IF, "--gives-way", "--left-out")],
+    ids=["as this kernel is", "where both run on a large host", "where the first ones are left out"],
 )
 
 
@@ -67,6 +70,13 @@ def test_connections_that_are_made_all_at_once_have_a_row_of_each_table(tmp_path
     hold((row["sport"] for row in of(recording, "tcp_connect", pid=client)), (row["sport"] for row in tried), recording, "tcp_connect")
     hold((row["dport"] for row in of(recording, "tcp_accept", pid=workers)), ports, recording, "tcp_accept")
     hold((row["sport"] for row in of(recording, "tcp_close", pid=client)), ports, recording, "tcp_close")
+
+
+def test_the_verifier_takes_all_programs_on_a_large_host(tmp_path: Path) -> None:
+    wrapper = (*AS_IF, "--cpus", MANY)
+    with recorder(tmp_path / "r.bpftape", "--follow-children", wrapper=wrapper, command=[true_path()]) as running:
+        assert running.await_end() == 0, running.said()
+    assert [probe for probe in Recording(tmp_path / "r.bpftape").table("probe") if probe["status"] != "attached"] == []
 
 
 def test_an_old_note_hides_no_change_of_state_of_the_next_socket_at_that_address(tmp_path: Path) -> None:
