@@ -58,10 +58,14 @@ class Run:
 
 
 def accelerators() -> list[str]:
-    """Return QEMU's options for running a guest: the CPU's help where it offers any, and without it emulation."""
+    """Return QEMU's options for running a guest: the CPU's help where it offers any, and without it emulation.
+
+    One thread emulates all CPUs. With one for each, QEMU 7.2 may keep a translation of code that the kernel patches meanwhile, as it does whenever a
+    tracepoint is switched on or off: the guest's CPUs then trap for ever at a breakpoint that is no longer there.
+    """
     helps = re.search(r"^flags\s*:.*\b(vmx|svm)\b", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     kvm = ["-accel", "kvm"] if helps and os.access("/dev/kvm", os.R_OK | os.W_OK) else []
-    return [*kvm, "-accel", "tcg,thread=multi"]
+    return [*kvm, "-accel", "tcg,thread=single"]
 
 
 def command(guest: Guest, made: Parts, scratch: Path, log: Path) -> list[str]:
