@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from benchmarks import load
 from recorder import clocks, libraries
 from recorder.bpf_program import BpfProgram
+from recorder.btf import Btf
+from recorder.compilations import declarations
 from recorder.compiler import compile_source, source_folder, source_text
 from recorder.decode import Decoder, record_dtype
 from recorder.drain import Cost, Covered, Drain
@@ -60,7 +62,7 @@ class _PeakAnonymous(threading.Thread):
 
 def ours(binary: Path, rate: int, seconds: float, folder: Path) -> Figures:
     """Consume through the project's own drain, decoder and writer."""
-    program = BpfProgram(load.SOURCE, compile_source(load.SOURCE, load.declarations(), load.flags()))
+    program = BpfProgram(load.SOURCE, compile_source(load.SOURCE, declarations(Btf.of_running_kernel()), load.flags()))
     clock = clocks.snapshot()
     recording = RecordingFolder(folder)
     writer = Writer(recording, 5.0, lambda: None, None)
@@ -121,7 +123,7 @@ def callback(binary: Path, rate: int, seconds: float, folder: Path) -> Figures:
             flush()
 
     os.environ["BCC_KERNEL_SOURCE"] = str(source_folder() / "stubs")
-    text = source_text(load.SOURCE, load.declarations())
+    text = source_text(load.SOURCE, declarations(Btf.of_running_kernel()))
     program = libraries.load_bcc().BPF(text=text.encode(), cflags=[f"-I{source_folder()}", *load.flags(), "-DCALLBACK"])
     ring = program["load_ring"]
     ring.open_ring_buffer(lambda _context, data, _size: take(ring.event(data)))

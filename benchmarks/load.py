@@ -8,8 +8,6 @@ import platform
 import subprocess
 from pathlib import Path
 
-from recorder.btf import Btf, relocate
-from recorder.compiler import source_folder
 from recorder.schema import TASK, TS, Column, Encoding, Table, Type
 
 HERE = Path(__file__).parent
@@ -34,11 +32,6 @@ TABLE = Table(
 
 
 SOURCE = str(HERE / "load.bpf.c")
-
-
-def declarations() -> str:
-    """Return what goes in front of the load's program."""
-    return relocate((source_folder() / "kernel_types.h").read_text(), Btf.of_running_kernel())
 
 
 def flags() -> list[str]:

@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 
 from recorder import bpf_call, drops
 from recorder.bpf_program import BpfProgram
-from recorder.btf import Btf, relocate
-from recorder.compilations import kernel_flags
-from recorder.compiler import compile_source, source_folder
+from recorder.btf import Btf
+from recorder.compilations import declarations, kernel_flags
+from recorder.compiler import compile_source
 from recorder.session import Options
 from recorder.tracers import xdp
 
@@ -65,10 +65,9 @@ Runner = Callable[[int], int]
 @contextmanager
 def _ours(*rules: str) -> Iterator[BpfProgram]:
     btf = Btf.of_running_kernel()
-    declarations = relocate((source_folder() / "kernel_types.h").read_text(), btf)
     parsed = [drops.parse_one(f"{rule}@x")[0] for rule in rules]
     flags = [*kernel_flags(btf, Options(Path(), ())), "-DBENCHMARK", *xdp.flags(parsed)]
-    program = BpfProgram("xdp.c", compile_source("xdp.c", declarations, flags))
+    program = BpfProgram("xdp.c", compile_source("xdp.c", declarations(btf), flags))
     try:
         yield program
     finally:

@@ -34,6 +34,11 @@ def is_typed(btf: Btf) -> bool:
     return bpf_call.is_known() and btf.enumerator("bpf_func_id", "BPF_FUNC_get_current_task_btf") is not None
 
 
+def declarations(btf: Btf) -> str:
+    """Return what goes in front of each C file: the kernel's types, with their members where the running kernel has them."""
+    return relocate((source_folder() / "kernel_types.h").read_text(), btf)
+
+
 def kernel_flags(btf: Btf, options: Options) -> list[str]:
     """Return the compiler flags that all C files take: what the kernel is like, and what the user asked for."""
     memory = btf.enumerator("cgroup_subsys_id", "memory_cgrp_id")
@@ -61,7 +66,7 @@ def of_interface(name: str) -> str:
 @contextmanager
 def compilations(btf: Btf, options: Options) -> Iterator[dict[str, Compilation]]:
     """Compile what ``options`` asks for, all of it side by side; give out each C file's compilation by its tracer."""
-    declarations = relocate((source_folder() / "kernel_types.h").read_text(), btf)
+    types = declarations(btf)
     common = kernel_flags(btf, options)
     flags = {FILTERS: [*common, *stand_in_flags(FOLLOW_PROBES, btf)]} if options.filters.by_task else {}
     for name, tracer in ((name, all_tracers()[name]) for name in options.tracers):
@@ -72,9 +77,9 @@ def compilations(btf: Btf, options: Options) -> Iterator[dict[str, Compilation]]
     started: dict[str, Compilation] = {}
     try:
         for name, words in flags.items():
-            started[name] = Compilation(f"{name}.c", declarations, words)
+            started[name] = Compilation(f"{name}.c", types, words)
         for interface, rules in options.drops.rules.items():
-            started[of_interface(interface)] = Compilation("xdp.c", declarations, [*common, *xdp.flags(rules)])
+            started[of_interface(interface)] = Compilation("xdp.c", types, [*common, *xdp.flags(rules)])
         yield started
     finally:
         for compilation in started.values():

@@ -16,8 +16,8 @@ from analyzer.libc import checked, libc
 from recorder import bpf_call, libraries, tracefs
 from recorder.apart import apart
 from recorder.bpf_program import BpfProgram
-from recorder.btf import Btf, relocate
-from recorder.compiler import compile_source, source_folder
+from recorder.btf import Btf
+from recorder.compiler import compile_source
 from recorder.doctor.check import Check, Status, not_checked
 from recorder.errors import Exit, RecorderError
 from recorder.tracers import Probe, all_tracers
@@ -80,12 +80,11 @@ def _refusal_fix(reason: str) -> str:
 
 def programs(btf: Btf) -> Iterator[Check]:
     """Make a small ring, a program that writes to it, and an XDP program; attach the latter where nobody is."""
-    from recorder.compilations import kernel_flags
+    from recorder.compilations import declarations, kernel_flags
 
-    declarations = relocate((source_folder() / "kernel_types.h").read_text(), btf)
     try:
         flags = [*kernel_flags(btf, _options()), "-DRING_PAGES_doctor=1"]
-        program = BpfProgram("doctor.c", compile_source("doctor.c", declarations, flags))
+        program = BpfProgram("doctor.c", compile_source("doctor.c", declarations(btf), flags))
     except RecorderError as error:
         yield Check("ring buffer", Status.MISSING, _words(error.message), _refusal_fix(error.message), Exit.BPF)
         yield not_checked("XDP", "no map can be made")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from recorder import compiler
 from recorder.compiler import Compilation, NoCompiler, compile_source
 from recorder.errors import Exit, RecorderError
 from tests.kernel.bpf_ids import held
@@ -83,19 +82,19 @@ def test_the_compiler_dies_with_who_waits_for_it() -> None:
 def test_what_is_in_the_cache_is_not_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BPFTAPE_CACHE", str(tmp_path))
     tmp_path.chmod(0o700)
-    from recorder.btf import Btf, relocate
-    from recorder.compilations import kernel_flags
+    from recorder.btf import Btf
+    from recorder.compilations import declarations, kernel_flags
     from recorder.session import Options
 
     btf = Btf.of_running_kernel()
-    declarations = relocate((compiler.source_folder() / "kernel_types.h").read_text(), btf)
+    types = declarations(btf)
     flags = [*kernel_flags(btf, Options(Path(), ())), "-DRING_PAGES_doctor=1"]
-    first = compile_source("doctor.c", declarations, flags)
+    first = compile_source("doctor.c", types, flags)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("it is compiled again")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    assert compile_source("doctor.c", declarations, flags) == first
+    assert compile_source("doctor.c", types, flags) == first
     assert set(first.functions) == {"doctor_ring_program", "doctor_xdp_program"}
     assert {spec.name for spec in first.maps} == {"doctor_ring", "doctor_counters"}

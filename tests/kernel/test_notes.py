@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ import pytest
 
 from recorder import bpf_call, compiler
 from recorder.bpf_program import BpfProgram
-from recorder.btf import Btf, relocate
-from recorder.compilations import kernel_flags
+from recorder.btf import Btf
+from recorder.compilations import declarations, kernel_flags
 from recorder.session import Options
 from tests.kernel.harness import PROGRAMS
+from tests.recorder.c_structs import constant
 
-NOTES = int(re.findall(r"^#define NOTES (\d+)$", (compiler.source_folder() / "common.h").read_text(), re.MULTILINE)[0])
+NOTES = constant("NOTES")
 Note = tuple[int, int]
 SEQUENCES, STEPS = 200, 60
 
@@ -46,11 +46,10 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notes]:
     for path in [*compiler.source_folder().iterdir(), PROGRAMS / "notes.c"]:
         (folder / path.name).symlink_to(path)
     btf = Btf.of_running_kernel()
-    declarations = relocate((folder / "kernel_types.h").read_text(), btf)
     flags = [*kernel_flags(btf, Options(Path(), ())), "-DSTAND_INS", "-DGIVES_WAY", f"-DPOSSIBLE_CPUS={bpf_call.possible_cpus()}"]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(compiler, "source_folder", lambda: folder)
-        program = BpfProgram("notes.c", compiler.compile_source("notes.c", declarations, flags))
+        program = BpfProgram("notes.c", compiler.compile_source("notes.c", declarations(btf), flags))
     yield Notes(program)
     program.close()
 

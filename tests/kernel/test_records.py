@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.btf import Btf, relocate
-from recorder.compilations import kernel_flags
+from recorder.btf import Btf
+from recorder.compilations import declarations, kernel_flags
 from recorder.compiled import layout
-from recorder.compiler import compile_source, source_folder
+from recorder.compiler import compile_source
 from recorder.session import Options
 from recorder.tracers import all_tracers, stand_in_flags
 from tests.recorder.c_structs import event_structs
@@ -22,7 +22,7 @@ def test_bcc_derives_the_records_that_the_c_files_declare(name: str) -> None:
     tables = tracer.tables(True)
     flags = [*kernel_flags(btf, Options(Path(), (name,))), *tracer.flags(btf), *stand_in_flags(tracer.probes, btf)]
     flags += [f"-DRING_PAGES_{table}=1" for table in tables]
-    compiled = compile_source(f"{name}.c", relocate((source_folder() / "kernel_types.h").read_text(), btf), flags)
+    compiled = compile_source(f"{name}.c", declarations(btf), flags)
     structs = event_structs(name)
     assert set(structs) == set(tables)
     assert compiled.records == {table: layout(struct) for table, struct in structs.items()}

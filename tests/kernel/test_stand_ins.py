@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from recorder import compiler
 from tests.kernel.harness import GIVES_WAY, PROGRAMS, Recording, program, recorder, true_path
 from tests.kernel.net import Program, namespace, of, tcp_program
+from tests.recorder.c_structs import constant
 
 AS_IF = (sys.executable, "-P", str(PROGRAMS / "as_if.py"))
-MANY = re.findall(r"^#define MOST_CPUS (\d+)$", (compiler.source_folder() / "common.h").read_text(), re.MULTILINE)[0]
+MANY = str(constant("MOST_CPUS"))
 PROCESSES, COUNT = 16, 24
 WORKERS, CLIENTS = 5, 64
 PORT, OWN = 5400, 5401

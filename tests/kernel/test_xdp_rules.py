@@ -13,9 +13,9 @@ import pytest
 
 from recorder import bpf_call, drops
 from recorder.bpf_program import BpfProgram
-from recorder.btf import Btf, relocate
-from recorder.compilations import kernel_flags
-from recorder.compiler import compile_source, source_folder
+from recorder.btf import Btf
+from recorder.compilations import declarations, kernel_flags
+from recorder.compiler import compile_source
 from recorder.interfaces import Interface
 from recorder.session import Options
 from recorder.tracers import xdp
@@ -32,15 +32,15 @@ NOWHERE = Interface("nowhere", 0, is_up=True, has_ethernet=True)
 @cache
 def _environment() -> tuple[str, tuple[str, ...]]:
     btf = Btf.of_running_kernel()
-    return relocate((source_folder() / "kernel_types.h").read_text(), btf), tuple(kernel_flags(btf, Options(Path(), ())))
+    return declarations(btf), tuple(kernel_flags(btf, Options(Path(), ())))
 
 
 @contextmanager
 def loaded(*rules: str) -> Iterator[tuple[BpfProgram, Dropper]]:
     """Load the program for ``rules`` and attach it to nothing."""
-    declarations, flags = _environment()
+    types, flags = _environment()
     parsed = [drops.parse_one(f"{rule}@x")[0] for rule in rules]
-    program = BpfProgram("xdp.c", compile_source("xdp.c", declarations, [*flags, *xdp.flags(parsed)]))
+    program = BpfProgram("xdp.c", compile_source("xdp.c", types, [*flags, *xdp.flags(parsed)]))
     try:
         yield program, Dropper(program, NOWHERE, parsed, None)
     finally:

@@ -23,10 +23,19 @@ def _without_comments(text: str) -> str:
     return re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
 
 
+def _definitions(text: str) -> dict[str, str]:
+    return {name: body.strip() for name, body in re.findall(r"^#define ([A-Z]\w*)[ \t]+(\S.*)$", text.replace("\\\n", " "), re.MULTILINE)}
+
+
+@cache
+def constant(name: str) -> int:
+    """Return the number that bpf/common.h defines ``name`` as."""
+    return int(_definitions(_without_comments((source_folder() / "common.h").read_text()))[name])
+
+
 def _expand(text: str, definitions: str) -> str:
     """Return ``text`` with the macros of ``definitions`` replaced that stand in records: numbers, and fields such as EVENT_COMMON."""
-    joined = definitions.replace("\\\n", " ")
-    words = _CONSTANTS | {name: body.strip() for name, body in re.findall(r"^#define ([A-Z]\w*)[ \t]+(\S.*)$", joined, re.MULTILINE)}
+    words = _CONSTANTS | _definitions(definitions)
     assert "EVENT_COMMON" in words, "bpf/common.h defines EVENT_COMMON"
     for _ in range(2):  # EVENT_COMMON has TASK_COMM_LEN in it
         text = re.sub(r"\b[A-Z]\w*\b", lambda word: words.get(word[0], word[0]), text)
